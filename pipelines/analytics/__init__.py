@@ -1,0 +1,1 @@
+"""Tasks to prompts, answers to typed observations: caption, ask, ground."""

@@ -1,0 +1,96 @@
+"""All tasks of a job, asked of one backend together, so that they share batches and encodings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pipelines.analytics.ask import ask
+from pipelines.analytics.caption import caption
+from pipelines.analytics.dialogue import Dialogue
+from pipelines.analytics.ground import ground
+from pipelines.analytics.scene import Scene
+from pipelines.cancellation import Cancellation
+from pipelines.model.types import Backend, ChatRequest, Completion
+from reelmill.schema import AnswerResult, Ask, Caption, CaptionResult, Generation, Ground, GroundingResult, Task
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """What was said, and the longest wall seconds that a request waited, was encoded and generated."""
+
+    captions: tuple[CaptionResult, ...]
+    answers: tuple[AnswerResult, ...]
+    groundings: tuple[GroundingResult, ...]
+    wait_s: float
+    vision_s: float
+    generate_s: float
+
+
+class Interview:
+    """Puts the tasks of one job to a backend."""
+
+    def __init__(self, backend: Backend, generation: Generation, cancellation: Cancellation) -> None:
+        self._backend = backend
+        self._generation = generation
+        self._cancellation = cancellation
+        self._completions: list[Completion] = []
+
+    def run(self, tasks: Sequence[Task], scenes: Sequence[Scene]) -> Observations:
+        """Ask every task of every scene, in rounds; a round's requests are in flight together.
+
+        Raises:
+            PipelineError: of the first request that failed; the others are cancelled.
+        """
+        dialogues = [_dialogue(index, task, scene) for scene in scenes for index, task in enumerate(tasks)]
+        found = self._hold(dialogues)
+        return Observations(
+            captions=tuple(row for row in found if isinstance(row, CaptionResult)),
+            answers=tuple(row for row in found if isinstance(row, AnswerResult)),
+            groundings=tuple(row for row in found if isinstance(row, GroundingResult)),
+            wait_s=max((c.wait_s for c in self._completions), default=0.0),
+            vision_s=max((c.vision_s for c in self._completions), default=0.0),
+            generate_s=max((c.generate_s for c in self._completions), default=0.0),
+        )
+
+    def _hold(self, dialogues: list[Dialogue[Any]]) -> list[Any]:
+        found: list[Any] = []
+        rounds = [(dialogue, next(dialogue)) for dialogue in dialogues]
+        while rounds:
+            answers = iter(self._answer([request for _, requests in rounds for request in requests]))
+            following = []
+            for dialogue, requests in rounds:
+                try:
+                    following.append((dialogue, dialogue.send([next(answers) for _ in requests])))
+                except StopIteration as end:
+                    found.extend(end.value)
+            rounds = following
+        return found
+
+    def _answer(self, requests: list[ChatRequest]) -> list[Completion]:
+        futures: list[Future[Completion]] = []
+        try:
+            for request in requests:
+                self._cancellation.check()
+                futures.append(
+                    self._backend.submit(replace(request, generation=self._generation, cancellation=self._cancellation))
+                )
+            completions = [future.result() for future in futures]
+        except BaseException:
+            for future in futures:
+                future.cancel()
+            raise
+        self._completions.extend(completions)
+        return completions
+
+
+def _dialogue(index: int, task: Task, scene: Scene) -> Dialogue[Any]:
+    match task:
+        case Caption():
+            return caption(index, task, scene)
+        case Ask():
+            return ask(index, task, scene)
+        case Ground():
+            return ground(index, task, scene)

@@ -1,0 +1,32 @@
+"""The words of the model cards around a user's question."""
+
+from __future__ import annotations
+
+from pipelines.analytics.scene import Scene, SceneKind
+
+PLACEHOLDER = "<image>"
+CAPTION_PROMPTS: dict[SceneKind, str] = {
+    "image": "Please describe the image in detail.",
+    "images": "Describe the images in detail.",
+    "video": "Describe this video in detail.",
+}
+GROUND_PROMPT = "Please provide the bounding box coordinates of the region this sentence describes: <ref>{phrase}</ref>"
+
+
+def picture_prefix(scene: Scene) -> str:
+    """The placeholders before a first question: alone, as Image-1…N, or as Frame1…N (the cards' layouts)."""
+    count = len(scene.pictures)
+    if scene.kind == "image":
+        return PLACEHOLDER + "\n"
+    name = "Image-" if scene.kind == "images" else "Frame"
+    return "".join(f"{name}{number}: {PLACEHOLDER}\n" for number in range(1, count + 1))
+
+
+def about(scene: Scene, text: str) -> str:
+    """A first turn about the whole scene."""
+    return picture_prefix(scene) + text
+
+
+def about_one_picture(text: str) -> str:
+    """A first turn about a single picture."""
+    return f"{PLACEHOLDER}\n{text}"

@@ -1,0 +1,77 @@
+"""From a local file to tiles, in one process: probe, sample, decode, tile. Runs inside the sandbox."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+
+import numpy as np
+
+from pipelines.errors import MediaTooLargeError
+from pipelines.media.probe import open_reader
+from pipelines.media.readers.base import FrameReader
+from pipelines.media.sampling import PlannedSegment, plan_segments
+from pipelines.media.tiling import TilePlan, cut_tiles, plan_tiles
+from pipelines.media.types import DecodedMedia, DecodedSegment, DecodeRequest, Frame, MediaInfo, Tiles
+
+NewTiles = Callable[[int, int], Tiles]
+"""(tiles, side in pixels) to a uint8 array [tiles, side, side, 3] to be filled."""
+
+
+def extract(request: DecodeRequest, new_tiles: NewTiles | None = None) -> DecodedMedia:
+    """Read the wanted frames of a file and cut them into tiles.
+
+    Raises:
+        MediaError: which one, and why; names the request's `name`.
+    """
+    with open_reader(request.path, request.name, request.limits, request.video_library) as reader:
+        plan = _plan_tiles(reader.info, request)
+        segments = _plan_segments(reader.info, request, plan)
+        frame_count = sum(len(segment.indices) for segment in segments)
+        tiles = (new_tiles or _plain_tiles)(frame_count * plan.tile_count, plan.tile_size)
+        frames = _read_frames(reader, segments, plan, tiles)
+        return DecodedMedia(reader.info, _placed(segments, frames), tiles, reader.decode_errors)
+
+
+def _plain_tiles(tile_count: int, side: int) -> Tiles:
+    return np.empty((tile_count, side, side, 3), np.uint8)
+
+
+def _plan_tiles(info: MediaInfo, request: DecodeRequest) -> TilePlan:
+    spec = request.tiling
+    max_tiles = spec.max_tiles if info.kind == "image" else spec.max_tiles_per_frame
+    return plan_tiles(info.width, info.height, spec, max_tiles)
+
+
+def _plan_segments(info: MediaInfo, request: DecodeRequest, plan: TilePlan) -> tuple[PlannedSegment, ...]:
+    """Segments whose tiles fit into the memory limit."""
+    fitting = request.limits.memory_bytes // plan.bytes_per_picture
+    if fitting < 1:
+        message = f"its tiles take {plan.bytes_per_picture} bytes, the limit is {request.limits.memory_bytes}"
+        raise MediaTooLargeError(message, subject=request.name)
+    return plan_segments(info, request.sampling, request.name, min(request.limits.max_frames, fitting))
+
+
+def _read_frames(
+    reader: FrameReader, segments: tuple[PlannedSegment, ...], plan: TilePlan, tiles: Tiles
+) -> list[Frame]:
+    indices = tuple(chain.from_iterable(segment.indices for segment in segments))
+    frames: list[Frame] = []
+    for read in reader.read(indices, plan.sheet if plan.resize == "fast" else None):
+        start = len(frames) * plan.tile_count
+        out = tiles[start : start + plan.tile_count]
+        if frames and read.index == frames[-1].index:
+            # The same frame again: short videos are sampled more often than they have frames.
+            out[:] = tiles[start - plan.tile_count : start]
+        else:
+            cut_tiles(read.picture, plan, out)
+        frames.append(Frame(read.index, read.timestamp_s, plan.tile_count))
+    return frames
+
+
+def _placed(segments: tuple[PlannedSegment, ...], frames: list[Frame]) -> tuple[DecodedSegment, ...]:
+    left = iter(frames)
+    return tuple(
+        DecodedSegment(planned.ordinal, planned.start_s, planned.end_s, tuple(next(left) for _ in planned.indices))
+        for planned in segments
+    )

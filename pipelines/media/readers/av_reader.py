@@ -1,0 +1,73 @@
+"""Videos through PyAV: everything on the whitelist, damaged files included."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from pipelines.media.readers.base import ReadFrame
+from pipelines.media.readers.careful_decoder import CarefulDecoder
+from pipelines.media.readers.placed_frame import PlacedFrame
+from pipelines.media.readers.skipping_decoder import SkippingDecoder, UnsoundVideoError, stretches
+from pipelines.media.readers.video_file import VideoFile
+from pipelines.media.tiling import Rgb, Size
+
+
+class AvReader:
+    """A FrameReader that takes an open video over."""
+
+    def __init__(self, video: VideoFile) -> None:
+        self._video = video
+        self.info = video.info
+        self._careful = CarefulDecoder(video)
+        self._skipping = SkippingDecoder(video) if video.index.times else None
+        self._reformatter = VideoReformatter()
+
+    @property
+    def decode_errors(self) -> int:
+        """Damaged packets and frames met so far; what was not wanted and could be skipped is not met."""
+        return self._careful.decode_errors
+
+    def read(self, indices: Sequence[int], at_least: Size | None = None) -> Iterator[ReadFrame]:
+        """One RGB frame per index."""
+        frames = self._placed(tuple(dict.fromkeys(indices)))
+        asked, last = -1, None
+        for index in indices:
+            if last is None or index != asked:
+                asked, last = index, self._picture(next(frames), last)
+            yield last
+
+    def close(self) -> None:
+        """Release the decoder."""
+        self._video.close()
+
+    def _placed(self, indices: Sequence[int]) -> Iterator[PlacedFrame]:
+        """One frame per index, which ascend; what the skipping decoder does not find is looked for carefully."""
+        for stretch in stretches(self._video.index, indices):
+            done = 0
+            if self._skipping is not None and (self._careful.may_seek or stretch.keyframe is None):
+                try:
+                    for frame in self._skipping.read(stretch):
+                        yield frame
+                        done += 1
+                except UnsoundVideoError:
+                    pass
+            if done < len(stretch.indices):
+                yield from self._careful.read(stretch.indices[done:])
+
+    def _picture(self, placed: PlacedFrame, last: ReadFrame | None) -> ReadFrame:
+        if last is not None and last.index == placed.index:
+            return last
+        return ReadFrame(placed.index, self._video.timestamp_s(placed.index), self._pixels(placed))
+
+    def _pixels(self, placed: PlacedFrame) -> Rgb:
+        quarter_turns = self.info.rotation_deg // 90
+        width, height = self.info.width, self.info.height
+        if quarter_turns % 2:
+            width, height = height, width
+        rgb = self._reformatter.reformat(placed.frame, width, height, "rgb24")
+        pixels = cast(Rgb, rgb.to_ndarray())
+        return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels

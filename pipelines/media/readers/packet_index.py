@@ -1,0 +1,79 @@
+"""Where each frame of a video stands in time: all packets looked at once, none decoded."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from dataclasses import dataclass
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from pipelines.media.readers.clean_starts import clean_start_check
+
+SEEKABLE_DEMUXERS = frozenset({"mov", "matroska", "avi"})
+"""Their own index leads to a keyframe; elsewhere a seek may land between two, and frames would come out damaged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyframe:
+    """`index` in display order; `time` in the stream's time base."""
+
+    index: int
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class PacketIndex:
+    """Attributes:
+    times: presentation times in display order (in the stream's time base); empty when the packets do not tell them
+        apart, and frames can only be counted.
+    keyframes: ascending; empty when seeking is not safe.
+    closed: every keyframe is a clean start: nothing shown after it needs what came before.
+    """
+
+    frame_count: int
+    times: tuple[int, ...]
+    keyframes: tuple[Keyframe, ...]
+    closed: bool = False
+
+    def index_at(self, time: int) -> int:
+        """The frame shown at a time."""
+        return max(0, bisect_right(self.times, time) - 1)
+
+    def keyframe_before(self, index: int) -> Keyframe | None:
+        """The last keyframe not after a frame."""
+        place = bisect_right(self.keyframes, index, key=lambda keyframe: keyframe.index)
+        return self.keyframes[place - 1] if place else None
+
+
+def index_packets(container: InputContainer, stream: VideoStream, demuxer: str) -> PacketIndex:
+    """Walk over the packets of a stream; the container is left at its end."""
+    times: list[int | None] = []
+    keys: list[int] = []
+    starts_clean = clean_start_check(stream)
+    closed = True
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            times.append(packet.pts)
+            if packet.is_keyframe and packet.pts is not None:
+                keys.append(packet.pts)
+                closed = closed and starts_clean(packet)
+    except MemoryError:
+        raise
+    except av.FFmpegError:
+        # A damaged tail: what was found before it can still be read.
+        pass
+    known = sorted(time for time in set(times) if time is not None)
+    if len(known) != len(times):
+        return PacketIndex(len(times), (), ())
+    return PacketIndex(len(known), tuple(known), _keyframes(known, keys, demuxer), closed and bool(keys))
+
+
+def _keyframes(times: list[int], keys: list[int], demuxer: str) -> tuple[Keyframe, ...]:
+    if demuxer not in SEEKABLE_DEMUXERS:
+        return ()
+    places = {time: index for index, time in enumerate(times)}
+    return tuple(Keyframe(places[time], time) for time in sorted(keys))

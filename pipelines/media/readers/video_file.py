@@ -1,0 +1,174 @@
+"""An open video through PyAV: one demuxer off the whitelist, an already open file, no protocols."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from pipelines.errors import MediaError, NoFramesError, TruncatedMediaError
+from pipelines.media.readers.base import check_frame_count, check_pixels
+from pipelines.media.readers.completeness import missing_part
+from pipelines.media.readers.packet_index import Keyframe, PacketIndex, index_packets
+from pipelines.media.source import MediaSource
+from pipelines.media.types import MediaInfo
+
+READ_BUFFER_BYTES = 256 * 1024
+CONTAINER_OPTIONS = {"protocol_whitelist": "none", "enable_drefs": "0", "use_absolute_path": "0"}
+FALLBACK_FPS = 25.0
+"""For streams that tell neither a rate nor a duration."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFile:
+    """A video that has shown its first frame.
+
+    Attributes:
+        index: its packets; `info.frame_count` counts them.
+        pixel_format: FFmpeg's name, `yuv420p` for most.
+    """
+
+    source: MediaSource
+    container: InputContainer
+    stream: VideoStream
+    info: MediaInfo
+    index: PacketIndex
+    pixel_format: str
+
+    def rewind(self) -> None:
+        """Back to the first packet. The decoder still has to be flushed."""
+        _rewind(self.container, self.stream)
+
+    def seek(self, keyframe: Keyframe) -> None:
+        """To a keyframe's packet. The decoder still has to be flushed."""
+        self.container.seek(keyframe.time, stream=self.stream, backward=True)
+
+    def timestamp_s(self, index: int) -> float:
+        """When a frame is shown, in seconds since the first one."""
+        if self.index.times and self.stream.time_base is not None:
+            return float((self.index.times[index] - self.index.times[0]) * self.stream.time_base)
+        return index / (self.info.fps or FALLBACK_FPS)
+
+    def close(self) -> None:
+        self.container.close()
+
+
+def open_video(source: MediaSource) -> VideoFile:
+    """Open a video and decode its first frame.
+
+    Raises:
+        TruncatedMediaError: the container says that more should follow.
+        NoFramesError: audio only, or nothing can be decoded.
+        MediaTooLargeError: before anything is decoded.
+        MediaError: cannot be read as what it starts like.
+    """
+    missing = missing_part(source)
+    if missing:
+        raise TruncatedMediaError(missing, subject=source.name)
+    container = _open_container(source)
+    try:
+        stream = _video_stream(source, container)
+        first = _first_frame(source, container, stream)
+        check_pixels(source, first.width, first.height)
+        index = _index(source, container, stream)
+        info = _describe(source, container, stream, first, index)
+        return VideoFile(source, container, stream, info, index, first.format.name)
+    except BaseException:
+        container.close()
+        raise
+
+
+def _open_container(source: MediaSource) -> InputContainer:
+    source.file.seek(0)
+    try:
+        return av.open(
+            source.file,
+            mode="r",
+            format=source.format.reader_format,
+            container_options=CONTAINER_OPTIONS,
+            buffer_size=READ_BUFFER_BYTES,
+            metadata_errors="replace",
+        )
+    except MemoryError:
+        raise
+    except (av.FFmpegError, ValueError) as error:
+        message = f"starts like {source.format.name} but cannot be read as such ({_reason(error)})"
+        raise MediaError(message, subject=source.name, next_step="Re-encode the file") from error
+
+
+def _video_stream(source: MediaSource, container: InputContainer) -> VideoStream:
+    pictures = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+    if not pictures:
+        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
+        raise NoFramesError(f"has no video stream (only {kinds})", subject=source.name)
+    stream = pictures[0]
+    if stream.codec_context is None:
+        raise MediaError("its video codec is unknown", subject=source.name, next_step="Re-encode the file")
+    check_pixels(source, stream.codec_context.width, stream.codec_context.height)
+    check_frame_count(source, stream.frames)
+    stream.codec_context.thread_count = source.limits.threads
+    stream.codec_context.options = {"max_pixels": str(source.limits.max_pixels)}
+    return stream
+
+
+def _first_frame(source: MediaSource, container: InputContainer, stream: VideoStream) -> VideoFrame:
+    reason = "none of its packets decodes"
+    try:
+        for packet in container.demux(stream):
+            try:
+                for frame in packet.decode():
+                    return frame
+            except MemoryError:
+                raise
+            except av.FFmpegError as error:
+                reason = _reason(error)
+    except MemoryError:
+        raise
+    except av.FFmpegError as error:
+        reason = _reason(error)
+    raise NoFramesError(f"has a video stream without a readable frame ({reason})", subject=source.name)
+
+
+def _describe(
+    source: MediaSource, container: InputContainer, stream: VideoStream, first: VideoFrame, index: PacketIndex
+) -> MediaInfo:
+    fps = float(stream.average_rate) if stream.average_rate else None
+    duration_s = _duration_s(container, stream) or index.frame_count / (fps or FALLBACK_FPS)
+    quarter_turns = round(first.rotation / 90) % 4
+    width, height = (first.height, first.width) if quarter_turns % 2 else (first.width, first.height)
+    return MediaInfo(
+        kind="video",
+        format=source.format.name,
+        codec=stream.codec_context.codec.canonical_name,
+        width=width,
+        height=height,
+        frame_count=index.frame_count,
+        duration_s=duration_s,
+        fps=fps or index.frame_count / duration_s,
+        rotation_deg=quarter_turns * 90,
+    )
+
+
+def _index(source: MediaSource, container: InputContainer, stream: VideoStream) -> PacketIndex:
+    _rewind(container, stream)
+    index = index_packets(container, stream, source.format.reader_format)
+    check_frame_count(source, index.frame_count)
+    return index
+
+
+def _rewind(container: InputContainer, stream: VideoStream) -> None:
+    container.seek(min(0, stream.start_time or 0), stream=stream, backward=True)
+
+
+def _duration_s(container: InputContainer, stream: VideoStream) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
+
+
+def _reason(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,152 @@
+"""The requests in flight: from a place in the visual vocabulary to the last token."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipelines.model.continuous.budget import Budget
+from pipelines.model.continuous.generator import Output, PagedGenerator, twin
+from pipelines.model.continuous.siblings import Siblings
+from pipelines.model.continuous.slots import LAST_ID
+from pipelines.model.continuous.vision import Look, Vision
+from pipelines.model.continuous.visual_vocabulary import VisualVocabulary
+from pipelines.model.internvl import InternVL
+from pipelines.model.schedule import Ticket
+
+_TILES_PER_PASS = 32
+"""Tiles encoded between two tokens of those that are generating already."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Landed:
+    """A finished request. `started_at` of time.monotonic(); seconds of wall time."""
+
+    ticket: Ticket
+    token_ids: tuple[int, ...]
+    started_at: float
+    vision_s: float
+    generate_s: float
+
+
+@dataclass(slots=True, eq=False)
+class _Flying:
+    look: Look
+    started_at: float
+    leads: bool
+    """Whether its siblings wait for its first token."""
+    vision_s: float = 0.0
+
+
+class Flight:
+    """What one engine generates now, used by its thread. After an exception of any method only `clear` is left."""
+
+    def __init__(self, model: InternVL, budget: Budget, last_id: int = LAST_ID) -> None:
+        self._language_model = twin(model.network.language_model)
+        words = self._language_model.get_input_embeddings()
+        per_tile = model.info.tokens_per_tile
+        tiles = max(1, budget.table_bytes // (per_tile * words.weight[0].nbytes))
+        vocabulary = VisualVocabulary(words, tiles * per_tile)
+        self._language_model.set_input_embeddings(vocabulary)
+        self._stop_id = model.tokenizer.stop_id
+        self._vision, self._siblings = Vision(model, vocabulary, last_id), Siblings()
+        self._generator: PagedGenerator | None = None
+        self._flying: dict[str, _Flying] = {}
+        self._leaving: list[Look] = []
+        self._names = map(str, itertools.count())
+
+    @property
+    def tickets(self) -> list[Ticket]:
+        """Those in flight, oldest first."""
+        return [flying.look.ticket for flying in self._flying.values()]
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a step to take."""
+        return bool(self._flying or self._leaving)
+
+    def could_hold(self, tiles: int) -> bool:
+        """Whether so many tiles fit into the visual vocabulary at all."""
+        return self._vision.slots.fits(tiles)
+
+    def board(self, waiting: Sequence[Ticket], budget: Budget) -> list[Ticket]:
+        """Start those of `waiting` that can start now, in their order; nobody overtakes who waits for slots."""
+        boarded: dict[str, _Flying] = {}
+        tiles = 0
+        for ticket in waiting:
+            if len(self._flying) >= budget.requests or tiles >= _TILES_PER_PASS:
+                break
+            if not self._siblings.may_start(ticket):
+                continue
+            look = self._vision.take(ticket)
+            if look is None:
+                break
+            if not (ticket.future.running() or ticket.future.set_running_or_notify_cancel()):
+                self._vision.release(look)
+                continue
+            tiles += look.unwritten_tiles
+            name = next(self._names)
+            self._flying[name] = boarded[name] = _Flying(look, time.monotonic(), self._siblings.started(ticket))
+        self._start(boarded, budget)
+        return [flying.look.ticket for flying in boarded.values()]
+
+    def step(self) -> list[Landed]:
+        """One token for everybody whose prompt is done, and what that finished."""
+        if self._generator is None:
+            return []
+        outputs = self._generator.step()
+        # Only now has the cache forgotten the cancelled, and their slots may get other content.
+        for look in self._leaving:
+            self._vision.release(look)
+        self._leaving = []
+        return [self._land(output) for output in outputs if self._said(output) and output.finished]
+
+    def drop(self, ticket: Ticket) -> None:
+        """End a request that is no longer wanted."""
+        name = next(name for name, flying in self._flying.items() if flying.look.ticket is ticket)
+        if self._generator is not None:
+            self._generator.cancel(name)
+        self._siblings.ended(ticket)
+        self._leaving.append(self._flying.pop(name).look)
+
+    def clear(self) -> None:
+        """End everything, and give the memory of the cache back; features stay in the table."""
+        for look in [*self._leaving, *(flying.look for flying in self._flying.values())]:
+            self._vision.release(look)
+        self._flying, self._leaving, self._siblings = {}, [], Siblings()
+        generator, self._generator = self._generator, None
+        if generator is not None:
+            generator.close()
+
+    def _start(self, boarded: dict[str, _Flying], budget: Budget) -> None:
+        if not boarded:
+            return
+        self._vision.write([flying.look for flying in boarded.values()])
+        encoded_at = time.monotonic()
+        if self._generator is None:
+            self._generator = PagedGenerator(self._language_model, self._stop_id, budget)
+        if self._vision.slots.wrapped:
+            self._generator.forget_prefixes()
+            self._vision.slots.wrapped = False
+        for name, flying in boarded.items():
+            flying.vision_s = encoded_at - flying.started_at
+            ticket = flying.look.ticket
+            ids = self._vision.prompt(flying.look)
+            self._generator.add(name, ids, ticket.max_new_tokens, streaming=flying.leads)
+
+    def _said(self, output: Output) -> bool:
+        """Note a first token; whether anybody still listens."""
+        flying = self._flying.get(output.name)
+        if flying is not None:
+            self._siblings.prefilled(flying.look.ticket)
+        return flying is not None
+
+    def _land(self, output: Output) -> Landed:
+        flying = self._flying.pop(output.name)
+        ticket = flying.look.ticket
+        self._siblings.ended(ticket)
+        self._vision.release(flying.look)
+        encoded_at = flying.started_at + flying.vision_s
+        return Landed(ticket, output.token_ids, flying.started_at, flying.vision_s, time.monotonic() - encoded_at)

@@ -1,0 +1,108 @@
+"""Rotary position embeddings that change with length: which a checkpoint has, and how they stay stateless.
+
+dynamic (InternLM2.5, InternVL3): past the trained window the base grows with the sequence (NTK-aware scaling).
+longrope ("su", Phi-3-128k): past it a second set of frequencies is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipelines.model.section import Section
+
+RopeKind = Literal["default", "linear", "dynamic", "longrope"]
+Stretch = Literal["within", "beyond", "own"]
+
+
+@dataclass(frozen=True, slots=True)
+class RopeShape:
+    """Rotary embeddings of a language model.
+
+    Attributes:
+        positions: `max_position_embeddings` of its config.
+        trained_tokens: the window past which frequencies change.
+        context_tokens: the window that the checkpoint was published with, scaling included.
+        long_factors, short_factors: of longrope, one per pair of channels; otherwise empty.
+    """
+
+    kind: RopeKind
+    theta: float
+    factor: float
+    positions: int
+    trained_tokens: int
+    context_tokens: int
+    long_factors: tuple[float, ...] = ()
+    short_factors: tuple[float, ...] = ()
+
+    def stretch(self, prompt_tokens: int, max_new_tokens: int) -> Stretch:
+        """With which neighbours a request has the frequencies that it has alone.
+
+        "within" the trained window and "beyond" it (longrope only) they are fixed; what is its "own" follows its
+        length from token to token, so it runs alone.
+        """
+        if self.kind not in ("dynamic", "longrope") or prompt_tokens + max_new_tokens <= self.trained_tokens:
+            return "within"
+        return "beyond" if self.kind == "longrope" and prompt_tokens > self.trained_tokens else "own"
+
+    def parameters(self) -> dict[str, Any]:
+        """transformers' `rope_parameters`."""
+        shared: dict[str, Any] = {"rope_type": self.kind, "rope_theta": self.theta}
+        if self.kind == "longrope":
+            return shared | {
+                "long_factor": list(self.long_factors),
+                "short_factor": list(self.short_factors),
+                "original_max_position_embeddings": self.trained_tokens,
+                "factor": self.factor,
+            }
+        return shared if self.kind == "default" else shared | {"factor": self.factor}
+
+
+def read_rope(section: Section, head_dimension: int) -> RopeShape:
+    """The rope of an `llm_config`, in the older spelling (`rope_scaling`) or the newer one (`rope_parameters`).
+
+    Raises:
+        CheckpointError: a kind not known here, or factors that do not fit the heads.
+    """
+    positions = section.count("max_position_embeddings")
+    scaling = section.optional("rope_parameters") or section.optional("rope_scaling")
+    theta = section.get("rope_theta", float, 10_000.0)
+    if scaling is None:
+        return RopeShape("default", theta, 1.0, positions, positions, positions)
+    theta = scaling.get("rope_theta", float, theta)
+    kind = scaling.get("rope_type", str, "") or scaling.get("type", str, "default")
+    if kind in ("su", "longrope"):
+        return _long(section, scaling, theta, positions, head_dimension)
+    if kind == "linear":
+        return RopeShape("linear", theta, _factor(scaling), positions, positions, positions)
+    if kind == "dynamic":
+        factor = _factor(scaling)
+        return RopeShape("dynamic", theta, factor, positions, positions, int(positions * factor))
+    if kind == "default":
+        return RopeShape("default", theta, 1.0, positions, positions, positions)
+    raise scaling.refuse("type", f"is {kind!r}; known are default, linear, dynamic, su and longrope")
+
+
+def _long(section: Section, scaling: Section, theta: float, positions: int, head_dimension: int) -> RopeShape:
+    trained = section.get("original_max_position_embeddings", int, 0) or scaling.count(
+        "original_max_position_embeddings"
+    )
+    long, short = (tuple(map(float, scaling.need(f"{name}_factor", list))) for name in ("long", "short"))
+    if not len(long) == len(short) == head_dimension // 2:
+        raise scaling.refuse("long_factor", f"and short_factor must have {head_dimension // 2} entries")
+    return RopeShape("longrope", theta, positions / trained, positions, trained, positions, long, short)
+
+
+def _factor(scaling: Section) -> float:
+    factor = scaling.need("factor", float)
+    if factor < 1:
+        raise scaling.refuse("factor", f"is {factor}, below 1")
+    return factor
+
+
+def reset_rope(language_model: Any) -> None:
+    """Forget the lengths seen so far: the next prompt finds the frequencies that the first one found."""
+    rotary = language_model.model.rotary_emb
+    if rotary.rope_type == "dynamic":
+        rotary.inv_freq = rotary.original_inv_freq.clone()
+        rotary.max_seq_len_cached = rotary.original_max_seq_len

@@ -1,0 +1,95 @@
+"""The contract between those who ask and the engine that answers."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from pipelines.cancellation import Cancellation
+from reelmill.schema.tasks import Generation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VisualInput:
+    """The pictures of one conversation.
+
+    Attributes:
+        tiles: uint8 [tiles, size, size, 3], RGB; not normalised (that happens on the model's device).
+        tiles_per_image: how many of them belong to each picture, in order; sums to len(tiles).
+        content_keys: one key per picture; equal keys mean equal tiles, so features can be computed once and kept.
+    """
+
+    tiles: npt.NDArray[np.uint8]
+    tiles_per_image: tuple[int, ...]
+    content_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ChatRequest:
+    """One turn to answer.
+
+    Attributes:
+        question: the user's turn, with one `<image>` per picture of `visual` that is not in the history.
+        history: earlier (question, answer) turns, oldest first; their `<image>`s come first in `visual`.
+        generation: settings of this request alone.
+        cancellation: looked at between generated tokens.
+    """
+
+    question: str
+    visual: VisualInput | None = None
+    history: tuple[tuple[str, str], ...] = ()
+    generation: Generation = Generation()
+    cancellation: Cancellation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """An answer. `text` has no template markup, `raw_text` is all that was generated; times in wall seconds."""
+
+    text: str
+    raw_text: str
+    token_ids: tuple[int, ...]
+    prompt_tokens: int
+    finish_reason: Literal["stop", "length"]
+    wait_s: float = 0.0
+    vision_s: float = 0.0
+    generate_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelInfo:
+    """What a backend serves, for tiling, the fingerprint and `workers` rows."""
+
+    path: str
+    revision: str | None
+    family: str
+    template: str
+    dtype: str
+    device: str
+    tile_size: int
+    tokens_per_tile: int
+    max_tiles: int
+    use_thumbnail: bool
+    context_tokens: int
+
+
+class Backend(Protocol):
+    """Anything that answers chat requests. Any thread may submit; futures resolve in any order."""
+
+    @property
+    def info(self) -> ModelInfo: ...
+
+    def submit(self, request: ChatRequest) -> Future[Completion]:
+        """Queue a request.
+
+        The future raises PromptError, ContextExceededError, ModelOutOfMemoryError or CancelledError.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop; what is queued or running fails with CancelledError."""
+        ...

@@ -1,0 +1,136 @@
+"""reelmill turns archives of images and videos into SQL rows."""
+
+from typing import TYPE_CHECKING, Any
+
+from reelmill.errors import (
+    BrokerUnavailableError,
+    DatabaseUnavailableError,
+    EmbeddedServicesError,
+    ExportError,
+    MissingExtraError,
+    NoResultsError,
+    NotFoundError,
+    PictureError,
+    SchemaOutOfDateError,
+    SettingsError,
+    SpecError,
+    UnknownModelError,
+    UnknownSchemeError,
+    WaitTimeoutError,
+)
+from reelmill.schema import (
+    AnswerResult,
+    Ask,
+    Box,
+    Caption,
+    CaptionResult,
+    FrameRef,
+    Generated,
+    Generation,
+    Ground,
+    GroundingResult,
+    JobSpec,
+    JobState,
+    MediaFacts,
+    ReelmillError,
+    Sampling,
+    SegmentResult,
+    StageTimes,
+    Task,
+)
+
+if TYPE_CHECKING:
+    from reelmill.async_batch import AsyncBatch
+    from reelmill.async_client import AsyncClient
+    from reelmill.async_job import AsyncJob
+    from reelmill.batch import Batch
+    from reelmill.client import Client
+    from reelmill.frame import Frame
+    from reelmill.job import Job
+    from reelmill.job_results import JobResults, StoredMedia
+    from reelmill.ledger.views import AttemptView, BatchState, BatchStatus, BatchView, JobError, JobView
+    from reelmill.ledger.workers import WorkerView
+    from reelmill.rows import ResultRow
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AnswerResult",
+    "Ask",
+    "AsyncBatch",
+    "AsyncClient",
+    "AsyncJob",
+    "AttemptView",
+    "Batch",
+    "BatchState",
+    "BatchStatus",
+    "BatchView",
+    "Box",
+    "BrokerUnavailableError",
+    "Caption",
+    "CaptionResult",
+    "Client",
+    "DatabaseUnavailableError",
+    "EmbeddedServicesError",
+    "ExportError",
+    "Frame",
+    "FrameRef",
+    "Generated",
+    "Generation",
+    "Ground",
+    "GroundingResult",
+    "Job",
+    "JobError",
+    "JobResults",
+    "JobSpec",
+    "JobState",
+    "JobView",
+    "MediaFacts",
+    "MissingExtraError",
+    "NoResultsError",
+    "NotFoundError",
+    "PictureError",
+    "ReelmillError",
+    "ResultRow",
+    "Sampling",
+    "SchemaOutOfDateError",
+    "SegmentResult",
+    "SettingsError",
+    "SpecError",
+    "StageTimes",
+    "StoredMedia",
+    "Task",
+    "UnknownModelError",
+    "UnknownSchemeError",
+    "WaitTimeoutError",
+    "WorkerView",
+]
+
+# Looked up when first used: decoder processes import the schema alone, and should not carry a database driver.
+_ON_DEMAND = {
+    "AsyncBatch": "reelmill.async_batch",
+    "AsyncClient": "reelmill.async_client",
+    "AsyncJob": "reelmill.async_job",
+    "Batch": "reelmill.batch",
+    "Client": "reelmill.client",
+    "Frame": "reelmill.frame",
+    "Job": "reelmill.job",
+    "ResultRow": "reelmill.rows",
+    "WorkerView": "reelmill.ledger.workers",
+    **dict.fromkeys(("JobResults", "StoredMedia"), "reelmill.job_results"),
+    **dict.fromkeys(
+        ("AttemptView", "BatchState", "BatchStatus", "BatchView", "JobError", "JobView"), "reelmill.ledger.views"
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ON_DEMAND:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_ON_DEMAND[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

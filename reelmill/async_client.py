@@ -1,0 +1,121 @@
+"""The door for asyncio: the same verbs as Client, each awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from reelmill.async_batch import AsyncBatch
+from reelmill.async_job import AsyncJob
+from reelmill.client import Client
+from reelmill.ledger.workers import WorkerView
+from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, Sampling, Task
+from reelmill.uris import MediaReference
+
+
+class AsyncClient:
+    """Submits jobs and reads their results without blocking the event loop: a Client whose calls run in threads.
+
+        async with AsyncClient() as client:
+            batch = await client.submit_many(specs)
+            await batch.wait()
+            async for result in batch.results():
+                print(result.captions[0].text)
+
+    What a property of Client, Job or Batch tells is a method here, because it asks the database. A call that is
+    cancelled may still have happened: submit with a `client_token` where that matters. Runs on asyncio only.
+
+    Args:
+        database_url, redis_url: as for Client.
+
+    Raises:
+        DatabaseUnavailableError, SchemaOutOfDateError, SettingsError: as Client, when entered or first used.
+    """
+
+    def __init__(self, database_url: str | None = None, redis_url: str | None = None) -> None:
+        self._urls = (database_url, redis_url)
+        self._opening = asyncio.Lock()
+        self._opened: Client | None = None
+
+    async def submit(
+        self,
+        media: MediaReference | Sequence[MediaReference],
+        *,
+        tasks: Task | Sequence[Task | Mapping[str, Any]],
+        sampling: Sampling | Mapping[str, Any] | None = None,
+        generation: Generation | Mapping[str, Any] | None = None,
+        model: str = DEFAULT_MODEL,
+        priority: int = 0,
+        client_token: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        max_attempts: int = 5,
+    ) -> AsyncJob:
+        """As `Client.submit`."""
+        client = await self._client()
+        job = await asyncio.to_thread(
+            client.submit,
+            media,
+            tasks=tasks,
+            sampling=sampling,
+            generation=generation,
+            model=model,
+            priority=priority,
+            client_token=client_token,
+            labels=labels,
+            max_attempts=max_attempts,
+        )
+        return AsyncJob(job)
+
+    async def submit_many(
+        self,
+        specs: Iterable[JobSpec | Mapping[str, Any]],
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncBatch:
+        """As `Client.submit_many`; `specs` is iterated in another thread."""
+        client = await self._client()
+        return AsyncBatch(await asyncio.to_thread(client.submit_many, specs, name=name, labels=labels))
+
+    async def job(self, job_id: UUID | str) -> AsyncJob:
+        """As `Client.job`. Raises NotFoundError."""
+        client = await self._client()
+        return AsyncJob(await asyncio.to_thread(client.job, job_id))
+
+    async def batch(self, batch_id: UUID | str) -> AsyncBatch:
+        """As `Client.batch`. Raises NotFoundError."""
+        client = await self._client()
+        return AsyncBatch(await asyncio.to_thread(client.batch, batch_id))
+
+    async def batches(self, limit: int = 20) -> tuple[AsyncBatch, ...]:
+        """As `Client.batches`."""
+        client = await self._client()
+        return tuple(AsyncBatch(batch) for batch in await asyncio.to_thread(client.batches, limit))
+
+    async def workers(self) -> tuple[WorkerView, ...]:
+        """As `Client.workers`."""
+        client = await self._client()
+        return await asyncio.to_thread(client.workers)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        if self._opened is not None:
+            await asyncio.to_thread(self._opened.close)
+
+    async def __aenter__(self) -> Self:
+        await self._client()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _client(self) -> Client:
+        async with self._opening:
+            if self._opened is None:
+                self._opened = await asyncio.to_thread(Client, *self._urls)
+            return self._opened

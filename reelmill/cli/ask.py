@@ -1,0 +1,145 @@
+"""`ask`: one question about files here, answered in this process, printed as it is generated."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from reelmill.cli.output import Json, error_console, write_json
+from reelmill.errors import SpecError
+from reelmill.extras import extra
+from reelmill.settings import settings
+
+if TYPE_CHECKING:
+    from pipelines.analytics.scene import Scene
+    from pipelines.model.internvl import InternVL
+    from reelmill.schema import Sampling
+
+History = list[tuple[str, str]]
+
+
+def ask(
+    words: Annotated[
+        list[str], typer.Argument(metavar="[FILE]... QUESTION", help="Images, or one video; then the question.")
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option("--model", help="Directory or hub id of the checkpoint.", show_default="REELMILL_MODEL"),
+    ] = None,
+    chat: Annotated[bool, typer.Option("--chat", help="Ask on: a line each, an empty one ends.")] = False,
+    segments: Annotated[int, typer.Option(min=1, max=1024, help="Frames taken of a video.")] = 8,
+    max_tiles: Annotated[
+        int | None, typer.Option(min=1, max=128, help="Most tiles of an image; several images share them.")
+    ] = None,
+    max_new_tokens: Annotated[int, typer.Option(min=1, max=65536, help="The longest answer.")] = 512,
+    as_json: Json = False,
+) -> None:
+    """Ask a question about images or a video, here and now, without database or queue.
+
+    The answer is printed as it is generated; with --json, each turn is one object when it is whole.
+
+    Example: `reelmill ask photo.jpg "What is on the table?" --model OpenGVLab/InternVL3-1B`
+    """
+    *names, question = words
+    name = model or settings().model
+    if name is None:
+        raise SpecError("no model to ask", next_step="Give `--model PATH_OR_HUB_ID`, or set REELMILL_MODEL")
+    files = [_existing(Path(file)) for file in names]
+    with extra("worker", purpose="`reelmill ask`"):
+        from pipelines.model.load import load_model
+        from reelmill.schema import Sampling
+    revision = settings().model_revision if model is None else None
+    loaded = load_model(name, revision=revision, dtype=settings().dtype, device=settings().device)
+    scene = _scene(files, loaded, Sampling(num_segments=segments, max_tiles=max_tiles)) if files else None
+    _talk(_Conversation(loaded, scene, max_new_tokens, as_json), question, chat=chat)
+
+
+def _existing(file: Path) -> Path:
+    if not file.is_file():
+        raise SpecError("is no file here", subject=str(file), next_step="The last word is the question; quote it")
+    return file
+
+
+def _scene(files: list[Path], model: InternVL, sampling: Sampling) -> Scene:
+    """The files as one scene, decoded in a sandbox with the limits that workers have."""
+    from pipelines.analytics.scene import SourceMedia, build_scenes, tiling_for
+    from pipelines.media.decode import DecodePool
+    from pipelines.media.types import DecodeLimits, DecodeRequest
+
+    in_force = settings()
+    limits = DecodeLimits(
+        max_pixels=in_force.max_pixels,
+        timeout_s=in_force.decode_timeout_s,
+        memory_bytes=in_force.decode_memory_mb * 2**20,
+    )
+    tiling = tiling_for(sampling, model.info, len(files))
+    sources = []
+    with DecodePool(1) as decoders:
+        for ordinal, file in enumerate(files):
+            request = DecodeRequest(str(file), str(file), sampling, tiling, limits)
+            sources.append(SourceMedia(ordinal, str(file), str(ordinal), decoders.decode(request)))
+        (scene,) = build_scenes(sources, tiling)
+    return scene
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Conversation:
+    """Who is asked about what, and how the answers are shown."""
+
+    model: InternVL
+    scene: Scene | None
+    max_new_tokens: int
+    as_json: bool
+
+    def answer(self, question: str, history: History) -> History:
+        """Show the answer, while it comes or as one JSON object; returns the history with it."""
+        from pipelines.analytics.prompts import about
+        from pipelines.model.streaming import TextStreamer
+
+        opening = question if history or self.scene is None else about(self.scene, question)
+        show = _keep_quiet if self.as_json else _write
+        said, history = self.model.chat(
+            None if self.scene is None else self.scene.visual.tiles,
+            opening,
+            {
+                "max_new_tokens": self.max_new_tokens,
+                "do_sample": False,
+                "streamer": TextStreamer(self.model.tokenizer, self.model.template, show),
+            },
+            history=history,
+            return_history=True,
+            num_patches_list=() if self.scene is None else self.scene.visual.tiles_per_image,
+        )
+        if self.as_json:
+            write_json({"question": question, "answer": said})
+        else:
+            _write("\n")
+        return history
+
+
+def _talk(conversation: _Conversation, question: str, *, chat: bool) -> None:
+    history: History = []
+    asked: str | None = question
+    while asked:
+        history = conversation.answer(asked, history)
+        asked = _next_question() if chat else None
+
+
+def _next_question() -> str | None:
+    """A line of standard input; None where there is none, or an empty one."""
+    if sys.stdin.isatty():
+        error_console().print("[dim]?[/] ", end="")
+    return sys.stdin.readline().strip() or None
+
+
+def _keep_quiet(text: str) -> None:
+    """Where the streamed text goes when only the whole answer is wanted."""
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()

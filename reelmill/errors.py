@@ -1,0 +1,82 @@
+"""What can go wrong at the door: submitting, reading, connecting.
+
+ReelmillError
+├── SpecError                    a job, setting or argument that cannot be right
+│   ├── SettingsError            a REELMILL_… variable that is unknown or has a bad value
+│   ├── UnknownSchemeError       a URI that is neither s3:// nor file://
+│   └── UnknownModelError        no worker has ever served this model
+├── NotFoundError                no such job or batch
+├── DatabaseUnavailableError     Postgres does not answer
+├── BrokerUnavailableError       Redis does not answer
+├── SchemaOutOfDateError         migrations not run, or newer than this code
+├── WaitTimeoutError             .wait(timeout=…) ran out
+├── NoResultsError               the job has not succeeded (yet)
+├── EmbeddedServicesError        the embedded Postgres or Redis did not start
+├── MissingExtraError            this command needs an extra that is not installed
+├── PictureError                 a frame cannot be shown: its media is gone, replaced or unreadable from here
+└── ExportError                  a file cannot be written
+"""
+
+from __future__ import annotations
+
+from reelmill.schema.errors import ReelmillError as ReelmillError
+from reelmill.schema.errors import SpecError as SpecError
+
+
+class SettingsError(SpecError):
+    code = "settings_invalid"
+
+
+class UnknownSchemeError(SpecError):
+    code = "uri_scheme_unknown"
+    advice = "Use s3://bucket/key, or file:///path on workers that allow it (REELMILL_FILE_ROOTS)"
+
+
+class UnknownModelError(SpecError):
+    code = "model_unknown"
+
+
+class NotFoundError(ReelmillError):
+    code = "not_found"
+
+
+class DatabaseUnavailableError(ReelmillError):
+    code = "database_unavailable"
+    transient = True
+    advice = "Start it (`reelmill up` for the embedded one) or set REELMILL_DATABASE_URL"
+
+
+class BrokerUnavailableError(ReelmillError):
+    code = "broker_unavailable"
+    transient = True
+    advice = "Start it (`reelmill up` for the embedded one) or set REELMILL_REDIS_URL"
+
+
+class SchemaOutOfDateError(ReelmillError):
+    code = "schema_out_of_date"
+    advice = "Run `reelmill migrate`"
+
+
+class WaitTimeoutError(ReelmillError):
+    code = "wait_timeout"
+
+
+class NoResultsError(ReelmillError):
+    code = "no_results"
+
+
+class EmbeddedServicesError(ReelmillError):
+    code = "embedded_services_failed"
+
+
+class MissingExtraError(ReelmillError):
+    code = "extra_missing"
+
+
+class PictureError(ReelmillError):
+    code = "picture_unavailable"
+    advice = "Give the picture yourself: `.draw(image=…)`"
+
+
+class ExportError(ReelmillError):
+    code = "export_failed"

@@ -1,0 +1,12 @@
+"""Postgres is the truth: the tables, and every SQL statement of the project as a verb-named function.
+
+Each verb lives in the module of its family:
+
+- `database`: the pool, transactions, errors; `migrate`: the tables
+- `submit`: jobs and batches in; `bulk`: the same by COPY
+- `claim`, `pin`, `heartbeat`, `finish`: what a worker does with a job; `lease` is what it holds meanwhile
+- `sweep`, `bells`: housekeeping
+- `cancel`: cancel, and retry what failed
+- `workers`: who serves what
+- `views`, `results`: reading
+"""

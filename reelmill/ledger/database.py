@@ -1,0 +1,151 @@
+"""The connection to Postgres: a pool, transactions, and errors that say what to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from reelmill.errors import DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
+
+SCHEMA_VERSION = "0001"
+"""The migration that this code is written for; a test keeps it equal to the newest one."""
+
+CONNECT_TIMEOUT_S = 5
+POOL_TIMEOUT_S = 30.0
+IDLE_BEFORE_PING_S = 20.0
+# A half-open connection is given up within about 15 s instead of the kernel's two hours.
+NETWORK_LIMITS = {
+    "connect_timeout": CONNECT_TIMEOUT_S,
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 2,
+    "tcp_user_timeout": 15_000,
+}
+
+
+class Database:
+    """A pool of connections to the ledger. Threads may share it; forked processes may not.
+
+    Args:
+        url: `postgresql://user:password@host:port/name` (also `postgres://`, and sockets as `?host=/dir`).
+        pool_size: connections kept; as many again are opened under load.
+
+    Raises:
+        SettingsError: not a Postgres URL.
+    """
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = database_url(url)
+        self._engine = create_engine(
+            self.url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=POOL_TIMEOUT_S,
+            pool_use_lifo=True,
+            connect_args=_connect_arguments(self.url),
+        )
+        event.listen(self._engine, "checkin", _note_idle)
+        event.listen(self._engine, "checkout", _ping_if_idle)
+        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def name(self) -> str:
+        """The URL without its password."""
+        return self.url.set(drivername="postgresql").render_as_string(hide_password=True)
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A transaction: commits at the end, rolls back on any exception.
+
+        Raises:
+            DatabaseUnavailableError: Postgres does not answer, or cut the connection.
+            SchemaOutOfDateError: a table or column is not there.
+        """
+        with self._typed_errors(), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def statement(self) -> Iterator[Connection]:
+        """A connection on which each statement is its own transaction: one round trip. Raises as `transaction`."""
+        with self._typed_errors(), self._single.connect() as connection:
+            yield connection
+
+    def check_schema(self) -> None:
+        """Raise SchemaOutOfDateError unless the migrations that this code is written for have run."""
+        with self.transaction() as connection:
+            found = connection.scalar(text("SELECT to_regclass('alembic_version')"))
+            version = connection.scalar(text("SELECT version_num FROM alembic_version")) if found else None
+        if version is None:
+            raise SchemaOutOfDateError("the tables are not there yet", subject=self.name)
+        if version != SCHEMA_VERSION:
+            raise SchemaOutOfDateError(
+                f"the tables are at version {version}, this reelmill needs {SCHEMA_VERSION}",
+                subject=self.name,
+                next_step="Install a newer reelmill" if version > SCHEMA_VERSION else "",
+            )
+
+    def close(self) -> None:
+        """Close the idle connections; the database can be used again afterwards."""
+        self._engine.dispose()
+
+    @contextmanager
+    def _typed_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except PoolTimeoutError as error:
+            advice = "Give the pool more connections, or look for statements that hang"
+            message = f"all {self._engine.pool.size()} connections were busy for {POOL_TIMEOUT_S} s"  # type: ignore[attr-defined]
+            raise DatabaseUnavailableError(message, subject=self.name, next_step=advice) from error
+        except DBAPIError as error:
+            if isinstance(error.orig, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)):
+                raise SchemaOutOfDateError(_first_line(error), subject=self.name) from error
+            if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
+                raise DatabaseUnavailableError(_first_line(error), subject=self.name) from error
+            raise
+
+
+def database_url(url: str) -> URL:
+    """Read a Postgres URL for psycopg 3; raises SettingsError (which never shows the password)."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        parsed = None
+    if parsed is None or parsed.get_backend_name() not in ("postgresql", "postgres"):
+        raise SettingsError(
+            "not a Postgres URL", subject="REELMILL_DATABASE_URL", next_step="postgresql://user:password@host:5432/name"
+        )
+    return parsed.set(drivername="postgresql+psycopg")
+
+
+def _connect_arguments(url: URL) -> dict[str, Any]:
+    """What the URL says goes before our own limits."""
+    arguments = {"application_name": "reelmill", **NETWORK_LIMITS}
+    return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+def _note_idle(connection: Any, entry: ConnectionPoolEntry) -> None:
+    entry.info["idle_since"] = time.monotonic()
+
+
+def _ping_if_idle(connection: Any, entry: ConnectionPoolEntry, proxy: Any) -> None:
+    """A connection that lay idle may be dead; a busy one is not asked, which saves a round trip per statement."""
+    if time.monotonic() - entry.info.get("idle_since", time.monotonic()) < IDLE_BEFORE_PING_S:
+        return
+    try:
+        connection.execute("SELECT 1")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
+
+
+def _first_line(error: DBAPIError) -> str:
+    lines = str(error.orig).strip().splitlines()
+    return lines[0].removesuffix(".") if lines else type(error.orig).__name__

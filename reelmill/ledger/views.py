@@ -1,0 +1,256 @@
+"""Reading what stands in the ledger: a job, a batch's progress, errors, attempts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, fields
+from datetime import datetime
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID
+
+from sqlalchemy import text
+
+from reelmill.errors import NotFoundError
+from reelmill.ledger.database import Database
+from reelmill.schema import JobState
+
+PAGE_JOBS = 500
+Outcome = Literal["running", "succeeded", "failed", "retried", "released", "lost", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True)
+class JobView:
+    """One job as it stands. `attempt`: how often it was claimed; `run_at`: not before; `media`: URIs in order."""
+
+    id: UUID
+    batch_id: UUID | None
+    model: str
+    state: JobState
+    priority: int
+    labels: dict[str, str]
+    client_token: str | None
+    attempt: int
+    crashes: int
+    worker_id: str | None
+    cancel_requested_at: datetime | None
+    error_code: str | None
+    error_message: str | None
+    error_next_step: str | None
+    created_at: datetime
+    run_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    media: tuple[str, ...]
+
+
+class BatchState(StrEnum):
+    """A batch in one word; the words are those of OpenAI's Batch object.
+
+    in_progress: jobs are queued or running.
+    cancelling: the rest is told to stop, running jobs have not heard of it yet.
+    completed: every job has reached its end, failed ones included: see the counts.
+    cancelled: every job has reached its end, and some were cancelled; what had succeeded keeps its results.
+    """
+
+    IN_PROGRESS = "in_progress"
+    CANCELLING = "cancelling"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+
+    @property
+    def done(self) -> bool:
+        """Whether every job has reached its end."""
+        return self in (BatchState.COMPLETED, BatchState.CANCELLED)
+
+
+@dataclass(frozen=True, slots=True)
+class BatchStatus:
+    """How many jobs of a batch are in which state. `str()` is a line for people."""
+
+    queued: int = 0
+    running: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    cancelled: int = 0
+
+    @property
+    def completed(self) -> int:
+        """Another word for `succeeded`, as in OpenAI's `request_counts`."""
+        return self.succeeded
+
+    @property
+    def total(self) -> int:
+        """All jobs."""
+        return self.queued + self.running + self.finished
+
+    @property
+    def finished(self) -> int:
+        """Jobs that reached their end, whichever."""
+        return self.succeeded + self.failed + self.cancelled
+
+    @property
+    def done(self) -> bool:
+        """Whether all jobs have reached their end."""
+        return self.queued == self.running == 0
+
+    def __str__(self) -> str:
+        counts = {field.name: getattr(self, field.name) for field in fields(self)}
+        told = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
+        return f"{self.finished:,} of {self.total:,} jobs finished" + (f" ({told})" if told else "")
+
+
+@dataclass(frozen=True, slots=True)
+class BatchView:
+    """A batch as it was submitted."""
+
+    id: UUID
+    name: str | None
+    labels: dict[str, str]
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed, and what to do about it."""
+
+    job_id: UUID
+    media: tuple[str, ...]
+    error_code: str
+    error_message: str
+    error_next_step: str
+    attempts: int
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptView:
+    """One claim of a job and how it ended."""
+
+    attempt: int
+    worker_id: str
+    started_at: datetime
+    finished_at: datetime | None
+    outcome: Outcome
+    error_code: str | None
+    error_message: str | None
+
+
+_URIS = "ARRAY(SELECT uri FROM media WHERE job_id = jobs.id ORDER BY ordinal)"
+
+
+def job_view(db: Database, job_id: UUID) -> JobView:
+    """One job. Raises NotFoundError."""
+    statement = text(
+        f"""
+        SELECT id, batch_id, model, state, priority, labels, client_token, attempt, crashes, worker_id,
+               cancel_requested_at, error_code, error_message, error_next_step, created_at, run_at, started_at,
+               finished_at, {_URIS} AS media
+        FROM jobs WHERE id = :job_id
+        """  # noqa: S608 - constant text
+    )
+    with db.statement() as connection:
+        row = connection.execute(statement, {"job_id": job_id}).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such job", subject=str(job_id))
+    return JobView(**{**row, "state": JobState(row["state"]), "media": tuple(row["media"])})
+
+
+def job_state(db: Database, job_id: UUID) -> JobState:
+    """The state alone: what waiting asks again and again. Raises NotFoundError."""
+    with db.statement() as connection:
+        state = connection.scalar(text("SELECT state FROM jobs WHERE id = :job_id"), {"job_id": job_id})
+    if state is None:
+        raise NotFoundError("there is no such job", subject=str(job_id))
+    return JobState(state)
+
+
+def batch_view(db: Database, batch_id: UUID) -> BatchView:
+    """One batch. Raises NotFoundError."""
+    statement = text("SELECT id, name, labels, created_at FROM batches WHERE id = :batch_id")
+    with db.statement() as connection:
+        row = connection.execute(statement, {"batch_id": batch_id}).mappings().one_or_none()
+    if row is None:
+        raise NotFoundError("there is no such batch", subject=str(batch_id))
+    return BatchView(**row)
+
+
+def list_batches(db: Database, *, most: int = 20) -> tuple[BatchView, ...]:
+    """The latest batches, newest first."""
+    statement = text("SELECT id, name, labels, created_at FROM batches ORDER BY id DESC LIMIT :most")
+    with db.statement() as connection:
+        return tuple(BatchView(**row) for row in connection.execute(statement, {"most": most}).mappings())
+
+
+def batch_counts(db: Database, batch_id: UUID) -> BatchStatus:
+    """A batch's jobs by state; all zero for a batch without jobs."""
+    statement = text("SELECT state, count(*) AS jobs FROM jobs WHERE batch_id = :batch_id GROUP BY state")
+    with db.statement() as connection:
+        rows = connection.execute(statement, {"batch_id": batch_id}).all()
+    return BatchStatus(**{row.state: row.jobs for row in rows})
+
+
+def batch_state(db: Database, batch_id: UUID) -> BatchState:
+    """A batch in one word; `completed` for one without jobs."""
+    statement = text(
+        """
+        SELECT count(*) FILTER (WHERE state IN ('queued', 'running')) AS going,
+               count(*) FILTER (WHERE state = 'running' AND cancel_requested_at IS NOT NULL) AS cancelling,
+               EXISTS (SELECT FROM jobs WHERE batch_id = :batch_id AND state = 'cancelled') AS cancelled
+        FROM jobs WHERE batch_id = :batch_id AND state IN ('queued', 'running')
+        """
+    )
+    with db.statement() as connection:
+        row = connection.execute(statement, {"batch_id": batch_id}).one()
+    if row.going:
+        return BatchState.CANCELLING if row.cancelling == row.going else BatchState.IN_PROGRESS
+    return BatchState.CANCELLED if row.cancelled else BatchState.COMPLETED
+
+
+def batch_finished_at(db: Database, batch_id: UUID) -> datetime | None:
+    """When the last job reached its end; None while one has not, and for a batch without jobs."""
+    statement = text(
+        """
+        SELECT max(finished_at) FROM jobs
+        WHERE batch_id = :batch_id
+          AND NOT EXISTS (SELECT FROM jobs WHERE batch_id = :batch_id AND state IN ('queued', 'running'))
+        """
+    )
+    with db.statement() as connection:
+        finished_at: datetime | None = connection.scalar(statement, {"batch_id": batch_id})
+    return finished_at
+
+
+def errors(db: Database, *, job_ids: Collection[UUID] = (), batch_id: UUID | None = None) -> Iterator[JobError]:
+    """Failed jobs of a batch, or among these jobs, in the order of submission; read in pages."""
+    statement = text(
+        f"""
+        SELECT id AS job_id, {_URIS} AS media, error_code, error_message,
+               coalesce(error_next_step, '') AS error_next_step, attempt AS attempts, finished_at
+        FROM jobs
+        WHERE {"batch_id = :batch_id" if batch_id else "id = ANY(:job_ids)"} AND state = 'failed' AND id > :after
+        ORDER BY id LIMIT :most
+        """  # noqa: S608 - constant text
+    )
+    which = {"batch_id": batch_id} if batch_id else {"job_ids": list(job_ids)}
+    after = UUID(int=0)
+    while True:
+        with db.statement() as connection:
+            rows = connection.execute(statement, {**which, "after": after, "most": PAGE_JOBS}).mappings().all()
+        for row in rows:
+            yield JobError(**{**row, "media": tuple(row["media"])})
+        if len(rows) < PAGE_JOBS:
+            return
+        after = rows[-1]["job_id"]
+
+
+def attempts(db: Database, job_id: UUID) -> tuple[AttemptView, ...]:
+    """Every claim of a job, oldest first."""
+    statement = text(
+        """
+        SELECT attempt, worker_id, started_at, finished_at, outcome, error_code, error_message
+        FROM attempts WHERE job_id = :job_id ORDER BY attempt
+        """
+    )
+    with db.statement() as connection:
+        return tuple(AttemptView(**row) for row in connection.execute(statement, {"job_id": job_id}).mappings())

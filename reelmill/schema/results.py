@@ -1,0 +1,142 @@
+"""What a worker found out about a job: plain values, ready to become rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+MediaKind = Literal["image", "video"]
+FinishReason = Literal["stop", "length"]
+GroundingStatus = Literal["found", "absent", "malformed"]
+
+
+@dataclass(frozen=True, slots=True)
+class MediaFacts:
+    """One media object as it was really read. Sizes in pixels, upright; times in seconds."""
+
+    ordinal: int
+    kind: MediaKind
+    format: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: str
+    codec: str | None = None
+    frame_count: int = 1
+    duration_s: float | None = None
+    fps: float | None = None
+    decode_errors: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRef:
+    """A frame that was read: which media, its index there (0 for an image) and its time in seconds."""
+
+    media_ordinal: int
+    frame_index: int
+    timestamp_s: float | None
+    tile_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentResult:
+    """A stretch of a video (or all images of a job) that was answered as one."""
+
+    ordinal: int
+    start_s: float | None
+    end_s: float | None
+    frames: tuple[FrameRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Generated:
+    """The model's words: `text` without the template's markup, `raw_text` as they came."""
+
+    text: str
+    raw_text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    output_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionResult:
+    """`task` is the place in the job's tasks."""
+
+    segment: int
+    task: int
+    generated: Generated
+
+    @property
+    def text(self) -> str:
+        """What the model said."""
+        return self.generated.text
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerResult:
+    """`ordinal` is the question's place in its task."""
+
+    segment: int
+    task: int
+    ordinal: int
+    question: str
+    generated: Generated
+
+    @property
+    def text(self) -> str:
+        """What the model said."""
+        return self.generated.text
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """Corners in 0–1000 of the upright source, as the model said them, and in its pixels."""
+
+    label: str
+    x1: float
+    y1: float
+    x2: float
+    y2: float
+    x1_px: float
+    y1_px: float
+    x2_px: float
+    y2_px: float
+
+
+@dataclass(frozen=True, slots=True)
+class GroundingResult:
+    """One phrase looked for in one frame. `malformed` keeps the raw text and says why in `problem`."""
+
+    segment: int
+    task: int
+    ordinal: int
+    phrase: str
+    frame: FrameRef
+    status: GroundingStatus
+    generated: Generated
+    boxes: tuple[Box, ...] = ()
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageTimes:
+    """Wall seconds that one job spent in each stage of its last attempt."""
+
+    fetch_s: float = 0.0
+    decode_s: float = 0.0
+    wait_s: float = 0.0
+    vision_s: float = 0.0
+    generate_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class JobResult:
+    """Everything that one succeeded attempt writes, in one transaction."""
+
+    media: tuple[MediaFacts, ...]
+    segments: tuple[SegmentResult, ...]
+    captions: tuple[CaptionResult, ...] = ()
+    answers: tuple[AnswerResult, ...] = ()
+    groundings: tuple[GroundingResult, ...] = ()
+    times: StageTimes = field(default_factory=StageTimes)

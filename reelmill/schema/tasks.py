@@ -1,0 +1,91 @@
+"""What can be asked of a media object, and how it is sampled and answered."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from reelmill.schema.frozen import Frozen
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32_768)]
+
+
+class Caption(Frozen):
+    """Describe the media.
+
+    `prompt` replaces the model cards' own wording ("Please describe the image in detail.").
+    """
+
+    kind: Literal["caption"] = "caption"
+    prompt: Text | None = None
+
+    def __init__(self, prompt: str | None = None, **data: Any) -> None:
+        super().__init__(**{"prompt": prompt, **data})
+
+
+class Ask(Frozen):
+    """Ask one or several questions: independent ones, or turns of one conversation."""
+
+    kind: Literal["ask"] = "ask"
+    questions: tuple[Text, ...] = Field(min_length=1, max_length=256)
+    conversation: bool = False
+
+    def __init__(self, *questions: str, **data: Any) -> None:
+        super().__init__(**({"questions": questions} if questions else {}), **data)
+
+
+class Ground(Frozen):
+    """Find what each phrase names: boxes per phrase (and per sampled frame of a video)."""
+
+    kind: Literal["ground"] = "ground"
+    phrases: tuple[Text, ...] = Field(min_length=1, max_length=256)
+
+    def __init__(self, *phrases: str, **data: Any) -> None:
+        super().__init__(**({"phrases": phrases} if phrases else {}), **data)
+
+
+Task = Annotated[Caption | Ask | Ground, Field(discriminator="kind")]
+
+
+class Sampling(Frozen):
+    """Which frames are read, and how many tiles an image becomes.
+
+    Attributes:
+        num_segments: frames taken from each segment of a video, evenly spaced (the cards' `get_index`).
+        bound: (start, end) in seconds of the only stretch to look at; the whole video by default.
+        window_s: cut the video (or the bound) into windows of this many seconds, each answered on its own.
+        max_tiles: most tiles of an image, thumbnail not counted; the checkpoint's `max_dynamic_patch` by default.
+            Images of one job share it.
+        max_tiles_per_frame: the same for one video frame; the model cards use 1.
+        thumbnail: add the whole image as a last tile when it was cut into several.
+        resize: "exact" equals the published reference bit for bit (Pillow); "fast" uses torch's antialiased
+            bicubic on uint8, within 2/255 of it.
+    """
+
+    num_segments: int = Field(default=8, ge=1, le=1024)
+    bound: tuple[float, float] | None = None
+    window_s: float | None = Field(default=None, gt=0)
+    max_tiles: int | None = Field(default=None, ge=1, le=128)
+    max_tiles_per_frame: int = Field(default=1, ge=1, le=128)
+    thumbnail: bool = True
+    resize: Literal["exact", "fast"] = "exact"
+
+    @model_validator(mode="after")
+    def _bound_in_order(self) -> Self:
+        if self.bound is not None and not 0 <= self.bound[0] < self.bound[1]:
+            raise ValueError("bound must be (start, end) in seconds with 0 <= start < end")
+        return self
+
+
+class Generation(Frozen):
+    """How an answer is generated; greedy unless `do_sample`. Names are those of transformers."""
+
+    max_new_tokens: int = Field(default=512, ge=1, le=65_536)
+    do_sample: bool = False
+    temperature: float = Field(default=1.0, gt=0, le=10)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    top_k: int = Field(default=50, ge=0)
+    repetition_penalty: float = Field(default=1.0, gt=0, le=10)
+    num_beams: int = Field(default=1, ge=1, le=16)
+    seed: int | None = Field(default=None, ge=0, lt=2**63)

@@ -1,0 +1,105 @@
+"""One frozen settings object, read in one place from REELMILL_… variables."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from reelmill.errors import SettingsError
+
+PREFIX = "REELMILL_"
+MIB = 2**20
+
+
+class Settings(BaseSettings):
+    """Every knob of reelmill. Names are the variables without `REELMILL_`, in lower case."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".reelmill")
+    """Where `reelmill up` notes the embedded services."""
+    database_url: SecretStr | None = None
+    """postgresql://user:password@host:port/name; the embedded one when unset and running."""
+    redis_url: SecretStr | None = None
+    """redis://host:port/0; the embedded one when unset and running."""
+
+    model: str | None = None
+    """Directory or hub id that a worker loads."""
+    model_revision: str | None = None
+    served_model_name: str = "default"
+    """The name that jobs ask for."""
+    dtype: str = "auto"
+    """auto (bfloat16 where the GPU has it, else float32), float32, float16 or bfloat16."""
+    device: str = "auto"
+    """auto (cuda when there is one), cpu, cuda."""
+    engine: Literal["simple", "continuous"] = "simple"
+    """simple (batches on `generate`), continuous (requests join and leave a running batch; greedy answers)."""
+    max_batch_size: int = Field(default=16, ge=1)
+    """Most requests that the simple engine generates together."""
+
+    concurrency: int = Field(default=8, ge=1, le=1024)
+    """Jobs in flight per worker process."""
+    lease_s: float = Field(default=60.0, gt=0)
+    """A running job whose worker is silent for so long is taken from it."""
+    heartbeat_s: float = Field(default=5.0, gt=0)
+    housekeeping_s: float = Field(default=5.0, gt=0)
+    drain_s: float = Field(default=30.0, ge=0)
+    """Seconds that running jobs get to end after SIGTERM."""
+    health_dir: Path | None = None
+    """Where worker processes note that they are well, for `reelmill health`; `health` in `home` by default."""
+    slot_s: float = Field(default=60.0, gt=0)
+    """A slot claims jobs for so long before it rings for a successor."""
+    max_bells: int = Field(default=64, ge=1)
+    """Most bells that hang in Redis per model."""
+
+    file_roots: tuple[Path, ...] = ()
+    """Directories below which file:// may read; none by default. JSON list: ["/srv/media"]."""
+    s3_endpoint_url: str | None = None
+    """For MinIO and friends."""
+    max_object_bytes: int = Field(default=20 * 1024 * MIB, ge=1)
+    download_dir: Path | None = None
+    """Where objects are put while they are worked on; the system's temporary directory by default."""
+
+    decode_processes: int = Field(default=2, ge=1)
+    decode_timeout_s: float = Field(default=300.0, gt=0)
+    decode_memory_mb: int = Field(default=4096, ge=256)
+    max_tile_mb: int = Field(default=2048, ge=1)
+    """Decoded tiles that wait for the model; beyond it no new job is fetched."""
+    max_pixels: int = Field(default=100_000_000, ge=1)
+
+    log_level: str = "INFO"
+    log_format: str = "auto"
+    """auto (lines on a terminal, JSON elsewhere), json, console."""
+
+
+def load_settings() -> Settings:
+    """Read the environment now.
+
+    Raises:
+        SettingsError: an unknown REELMILL_ variable or a bad value; names the variable and the reason.
+    """
+    _refuse_unknown_variables()
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = PREFIX + "_".join(str(part) for part in first["loc"][:1]).upper()
+        raise SettingsError(str(first["msg"]), subject=name, next_step="Correct or unset it") from None
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process, read once."""
+    return load_settings()
+
+
+def _refuse_unknown_variables() -> None:
+    known = {PREFIX + name.upper() for name in Settings.model_fields}
+    for name in os.environ:
+        if name.startswith(PREFIX) and not name.startswith(PREFIX + "TEST_") and name not in known:
+            raise SettingsError("there is no such setting", subject=name, next_step="`reelmill doctor` lists them")

@@ -1,0 +1,45 @@
+"""From what a user wrote to a JobSpec, or to an error that names the field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import ValidationError
+
+from reelmill.errors import SpecError
+from reelmill.schema import JobSpec
+from reelmill.schema.frozen import spec_error
+from reelmill.uris import check_uri, media_uris
+
+
+def job_spec(fields: Mapping[str, Any]) -> JobSpec:
+    """Validate the fields of a job; None means not given.
+
+    Raises:
+        SpecError: names the field and the reason.
+        UnknownSchemeError: a media URI that no worker can read.
+    """
+    given = {name: value for name, value in fields.items() if value is not None}
+    if "media" in given:
+        given["media"] = media_uris(given["media"])
+    try:
+        return JobSpec.model_validate(given)
+    except ValidationError as error:
+        raise spec_error(error) from None
+
+
+def checked_specs(specs: Iterable[JobSpec | Mapping[str, Any]]) -> Iterator[JobSpec]:
+    """Specs one by one, each checked; the error of a wrong one says which it is, counting from 0."""
+    for number, spec in enumerate(specs):
+        try:
+            if isinstance(spec, JobSpec):
+                for uri in spec.media:
+                    check_uri(uri)
+                yield spec
+            else:
+                yield job_spec(spec)
+        except SpecError as error:
+            raise type(error)(
+                error.message, subject=f"job {number}, {error.subject}", next_step=error.next_step
+            ) from None

@@ -1,0 +1,116 @@
+"""The connection: what breaks it becomes a typed error, and the next use works again."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
+
+from reelmill.errors import DatabaseUnavailableError, SettingsError
+from reelmill.ledger import database as database_module
+from reelmill.ledger.database import Database, database_url
+from tests.integration.ledger.helpers import one, spec, submit
+
+
+def kill_connections(db: Database, keep: Database) -> None:
+    with keep.transaction() as connection:
+        connection.execute(
+            text(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+        )
+
+
+def test_a_database_that_does_not_answer_is_a_typed_error_without_the_password() -> None:
+    db = Database("postgresql://someone:hunter2@127.0.0.1:1/nowhere")
+    with pytest.raises(DatabaseUnavailableError, match="reelmill up") as caught, db.transaction():
+        pass
+    assert "someone:***@127.0.0.1:1/nowhere" in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://a:hunter2@b/c", "postgresql://a:hunter2@b:port/c"])
+def test_what_is_not_a_postgres_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(SettingsError, match="REELMILL_DATABASE_URL") as caught:
+        Database(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
+def test_the_usual_schemes_mean_psycopg(scheme: str) -> None:
+    assert database_url(f"{scheme}://u@h/d").drivername == "postgresql+psycopg"
+
+
+def test_what_the_url_says_goes_before_our_limits(database_url: str) -> None:
+    db = Database(f"{database_url}?application_name=theirs&connect_timeout=3")
+    assert one(db, "SHOW application_name") == "theirs"
+    db.close()
+
+
+def test_a_connection_cut_while_in_use_is_a_typed_error_and_the_next_transaction_works(
+    db: Database, database_url: str
+) -> None:
+    mine, other = Database(database_url), Database(database_url)
+
+    def work_on_a_cut_connection() -> None:
+        with mine.transaction() as connection:
+            kill_connections(mine, other)
+            connection.execute(text("SELECT 1"))
+
+    with pytest.raises(DatabaseUnavailableError):
+        work_on_a_cut_connection()
+    assert one(mine, "SELECT 1") == 1
+    mine.close()
+    other.close()
+
+
+def test_a_connection_that_died_while_idle_is_replaced_without_an_error(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "IDLE_BEFORE_PING_S", 0.0)
+    mine, other = Database(database_url), Database(database_url)
+    assert one(mine, "SELECT 1") == 1
+    kill_connections(mine, other)
+    assert one(mine, "SELECT 1") == 1
+    with mine.statement() as connection:
+        assert connection.scalar(text("SELECT 1")) == 1
+    mine.close()
+    other.close()
+
+
+def test_a_pool_whose_connections_are_all_busy_is_a_typed_error(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database_module, "POOL_TIMEOUT_S", 0.05)
+    small = Database(database_url, pool_size=1)
+    with small.transaction(), small.transaction(), pytest.raises(DatabaseUnavailableError, match="busy"):
+        one(small, "SELECT 1")
+    small.close()
+
+
+def test_an_exception_rolls_the_transaction_back(db: Database) -> None:
+    def fail_after_writing() -> None:
+        with db.transaction() as connection:
+            connection.execute(text("INSERT INTO models (name, path, family, dtype) VALUES ('m', 'p', 'f', 'd')"))
+            raise KeyError("on the way")
+
+    with pytest.raises(KeyError):
+        fail_after_writing()
+    assert one(db, "SELECT count(*) FROM models") == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "state = 'running'",
+        "state = 'dreaming'",
+        "state = 'failed'",
+        "lease_token = gen_random_uuid(), lease_expires_at = now()",
+        "error_code = 'x'",
+    ],
+)
+def test_the_tables_refuse_states_that_cannot_be(db: Database, change: str) -> None:
+    (job_id,) = submit(db, spec())
+    with pytest.raises(IntegrityError), db.transaction() as connection:
+        connection.execute(text(f"UPDATE jobs SET {change} WHERE id = :id"), {"id": job_id})

@@ -1,0 +1,71 @@
+"""Housekeeping rings for what is queued and gives back what lost its worker; heartbeats bring back cancellations."""
+
+from __future__ import annotations
+
+import redis as redis_module
+
+from reelmill.bells import Bells, queue_name
+from reelmill.ledger.cancel import cancel
+from reelmill.ledger.claim import claim
+from reelmill.ledger.database import Database
+from reelmill.ledger.submit import submit_jobs
+from reelmill.schema import Caption, JobSpec
+from reelmill.settings import Settings
+from tests.workers import rows
+from worker.heartbeat import beat
+from worker.housekeeping import Housekeeping
+from worker.leases import Leases
+
+
+def submit(database: Database, count: int) -> None:
+    submit_jobs(database, [JobSpec(media=(f"s3://b/{n}",), tasks=(Caption(),)) for n in range(count)])
+
+
+def test_queued_jobs_get_bells_but_never_more_than_the_bound(database_url: str, redis_url: str) -> None:
+    database = Database(database_url)
+    submit(database, 20)
+    housekeeping = Housekeeping(Settings(), database, Bells(redis_url, max_bells=4))
+    with redis_module.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        housekeeping.tick()
+        housekeeping.tick()
+        assert client.llen(queue_name("default")) == 4
+
+
+def test_a_silent_workers_job_is_queued_again(database_url: str, redis_url: str) -> None:
+    database = Database(database_url)
+    submit(database, 1)
+    assert claim(database, "silent", "default", lease_s=0.0, in_flight=0)
+    Housekeeping(Settings(), database, Bells(redis_url, max_bells=4)).tick()
+    assert rows(database_url, "SELECT state, crashes, attempt FROM jobs") == [("queued", 1, 1)]
+
+
+def test_room_is_made_for_a_suspect_that_has_waited(database_url: str, redis_url: str) -> None:
+    database = Database(database_url)
+    submit(database, 1)
+    made = []
+    housekeeping = Housekeeping(Settings(), database, Bells(redis_url, max_bells=4), lambda: made.append(1))
+    housekeeping.tick()
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE jobs SET crashes = 3, queued_at = now() - interval '1 hour'")
+    housekeeping.tick()
+    assert made == [1]
+
+
+def test_a_heartbeat_extends_what_is_held_and_stops_what_is_cancelled_or_lost(database_url: str) -> None:
+    database = Database(database_url)
+    submit(database, 3)
+    leases = Leases()
+    kept, cancelled, lost = (
+        leases.take(lambda n: claim(database, "me", "default", lease_s=5.0, in_flight=n)) for _ in range(3)
+    )
+    assert kept
+    assert cancelled
+    assert lost
+    cancel(database, job_ids=[cancelled.job.job_id])
+    with database.transaction() as connection:
+        connection.exec_driver_sql(f"UPDATE jobs SET lease_token = gen_random_uuid() WHERE id = '{lost.job.job_id}'")
+    beat(database, "me", leases, lease_s=500.0)
+    assert [held.stopped_for for held in (kept, cancelled, lost)] == [None, "cancelled", "lost"]
+    extended = "SELECT lease_expires_at > now() + interval '400 s' FROM jobs WHERE id = %s"
+    assert rows(database_url, extended, kept.job.job_id) == [(True,)]

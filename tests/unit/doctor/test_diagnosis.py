@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from reelmill.doctor import Check, Diagnosis, Status, diagnose, diagnosis
+from reelmill.doctor import machine as machine_checks
+from reelmill.embedded import ServiceUrls
+
+SetEnvironment = Callable[..., None]
+
+
+@pytest.fixture(autouse=True)
+def _without_starting_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_checks, "_gpus", lambda **_: Check("gpu", Status.OK, "not looked at"))
+
+
+def found(of: Diagnosis, name: str) -> Check:
+    return next(check for check in of.checks if check.name == name)
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_a_working_mill_is_healthy(mill: ServiceUrls) -> None:
+    diagnosed = diagnose()
+
+    assert {name: found(diagnosed, name).status for name in ("database", "redis")} == {
+        "database": Status.OK,
+        "redis": Status.OK,
+    }
+    assert diagnosed.healthy
+
+
+def test_a_dead_redis_is_found_and_says_what_to_do(mill: ServiceUrls, set_environment: SetEnvironment) -> None:
+    set_environment(redis_url=f"redis://127.0.0.1:{unused_port()}/0")
+
+    check = found(diagnose(), "redis")
+
+    assert check.status is Status.FAIL
+    assert "reelmill up" in check.next_step
+    assert found(diagnose(), "database").status is Status.OK
+
+
+def test_a_dead_database_is_found(set_environment: SetEnvironment) -> None:
+    set_environment(database_url=f"postgresql://u:hidden@127.0.0.1:{unused_port()}/x")
+
+    diagnosed = diagnose()
+
+    assert found(diagnosed, "database").status is Status.FAIL
+    assert not diagnosed.healthy
+
+
+def test_tables_that_are_not_there_ask_for_migrate(
+    empty_database_url: str, redis_url: str, set_environment: SetEnvironment
+) -> None:
+    set_environment(database_url=empty_database_url, redis_url=redis_url)
+
+    check = found(diagnose(), "database")
+
+    assert check.status is Status.FAIL
+    assert "reelmill migrate" in check.next_step
+
+
+def test_a_missing_file_root_is_found(tmp_path: Path, set_environment: SetEnvironment) -> None:
+    set_environment(file_roots=f'["{tmp_path}", "{tmp_path}/gone"]')
+
+    roots = [check for check in diagnose().checks if check.name == "file roots"]
+
+    assert [root.status for root in roots] == [Status.OK, Status.FAIL]
+
+
+def test_a_directory_that_is_no_checkpoint_is_found(tmp_path: Path, set_environment: SetEnvironment) -> None:
+    set_environment(model=str(tmp_path))
+
+    assert found(diagnose(), "model").status is Status.FAIL
+
+
+def test_too_little_room_for_the_largest_object_is_a_warning(tmp_path: Path, set_environment: SetEnvironment) -> None:
+    set_environment(download_dir=str(tmp_path), max_object_bytes=str(2**60))
+
+    assert found(diagnose(), "download dir").status is Status.WARN
+
+
+def test_an_s3_endpoint_that_refuses_connections_is_found(set_environment: SetEnvironment) -> None:
+    set_environment(s3_endpoint_url=f"http://127.0.0.1:{unused_port()}")
+
+    assert found(diagnose(), "s3 endpoint").status is Status.FAIL
+
+
+def test_a_machine_without_the_workers_libraries_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine_checks, "_version", lambda name: None if name == "torch" else "1.0")
+
+    check = found(diagnose(), "worker")
+
+    assert check.status is Status.WARN
+    assert "pip install 'reelmill[worker]'" in check.next_step
+
+
+def test_a_bad_setting_is_a_finding(set_environment: SetEnvironment) -> None:
+    set_environment(lease_s="soon")
+
+    diagnosed = diagnose()
+
+    assert [check.name for check in diagnosed.checks] == ["settings"]
+    assert "REELMILL_LEASE_S" in diagnosed.checks[0].message
+    assert not diagnosed.healthy
+
+
+def test_settings_in_force_name_their_source_and_hide_passwords(set_environment: SetEnvironment) -> None:
+    set_environment(database_url="postgresql://u:hunter2@db.example:5432/mill?password=hunter2", concurrency="3")
+
+    rows = {row.name: row for row in diagnosis.settings_in_force(diagnosis.load_settings())}
+
+    assert (rows["REELMILL_CONCURRENCY"].value, rows["REELMILL_CONCURRENCY"].source) == ("3", "environment")
+    assert rows["REELMILL_LEASE_S"].source == "default"
+    assert rows["REELMILL_DATABASE_URL"].value == "postgresql://u:***@db.example:5432/mill?***"
+    assert "hunter2" not in str(rows)
+
+
+def test_the_gpu_probe_starts_torch_in_a_process_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()
+
+    assert machine_checks._gpus(has_flash_attention=True).status is not Status.FAIL

@@ -1,0 +1,1 @@
+"""The Celery app, its runner, housekeeping, storage and lifecycle."""

@@ -1,0 +1,58 @@
+"""What the ledger needs now and then, done by whichever process is elected for this moment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import structlog
+
+from reelmill.bells import Bells
+from reelmill.ledger.bells import queued_by_model
+from reelmill.ledger.claim import SUSPECT_PATIENCE_S, waiting_suspects
+from reelmill.ledger.database import Database
+from reelmill.ledger.sweep import sweep_elected
+from reelmill.settings import Settings
+from reelmill.urls import service_urls
+from worker.periodic import Periodic
+
+log = structlog.get_logger(__name__)
+
+
+class Housekeeping:
+    """Requeue what lost its worker, ring for what is queued, make room for suspects. Short statements only."""
+
+    def __init__(
+        self, settings: Settings, database: Database, bells: Bells, make_room: Callable[[], None] | None = None
+    ) -> None:
+        self._settings = settings
+        self._database = database
+        self._bells = bells
+        self._make_room = make_room
+
+    def tick(self) -> None:
+        """One round; does nothing in processes that are not elected."""
+        report = sweep_elected(self._database)
+        if report is None:
+            return
+        if report.requeued or report.failed or report.cancelled:
+            log.warning("leases ran out", requeued=report.requeued, failed=report.failed, cancelled=report.cancelled)
+        for model, queued in queued_by_model(self._database, self._settings.max_bells).items():
+            self._bells.ring(model, queued)
+        if self._make_room is not None and self._suspects_wait():
+            self._make_room()
+
+    def _suspects_wait(self) -> bool:
+        return waiting_suspects(self._database, self._settings.served_model_name, older_than_s=SUSPECT_PATIENCE_S) > 0
+
+
+def run_housekeeping(settings: Settings) -> None:
+    """Housekeeping alone, without a model, in this thread: `reelmill housekeep`.
+
+    Raises:
+        DatabaseUnavailableError, SchemaOutOfDateError: at the start; later ones are logged and waited out.
+    """
+    urls = service_urls(settings)
+    database = Database(urls.database_url)
+    database.check_schema()
+    housekeeping = Housekeeping(settings, database, Bells(urls.redis_url, max_bells=settings.max_bells))
+    Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick).run()

@@ -1,0 +1,154 @@
+"""Everything that one worker process holds: a model, its decoders, the leases and the threads around them."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Self
+
+import structlog
+
+from pipelines.media.decode import DecodePool
+from pipelines.model.types import Backend
+from reelmill.bells import Bells
+from reelmill.ledger.database import Database
+from reelmill.ledger.workers import register_model, register_worker, retire_worker
+from reelmill.settings import Settings
+from reelmill.urls import service_urls
+from worker.drain import Drain
+from worker.errors import WorkerConfigError
+from worker.heartbeat import beat
+from worker.housekeeping import Housekeeping
+from worker.leases import Leases
+from worker.periodic import Periodic
+from worker.pulse import Pulse
+from worker.runner import Runner
+from worker.slot import Slot
+from worker.storage import Storage
+
+log = structlog.get_logger(__name__)
+LoadBackend = Callable[[Settings], Backend]
+
+
+def load_model(settings: Settings) -> Backend:
+    """Load the checkpoint that the settings name.
+
+    Raises:
+        WorkerConfigError: REELMILL_MODEL is not set.
+        CheckpointError: it cannot be loaded; says which file or key.
+    """
+    from pipelines.model.load import load_backend
+
+    if settings.model is None:
+        raise WorkerConfigError("no model to load", next_step="Give `--model PATH_OR_HUB_ID`, or set REELMILL_MODEL")
+    return load_backend(
+        settings.model,
+        revision=settings.model_revision,
+        dtype=settings.dtype,
+        device=settings.device,
+        max_batch_size=settings.max_batch_size,
+        engine=settings.engine,
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WorkerProcess:
+    """A started worker. `slot.run` is what a bell wakes; any number of threads may be in it."""
+
+    settings: Settings
+    database: Database
+    backend: Backend
+    decoders: DecodePool
+    drain: Drain
+    slot: Slot
+    threads: tuple[Periodic, ...]
+    worker_id: str
+    pulse: Pulse
+
+    @classmethod
+    def start(cls, settings: Settings, load: LoadBackend = load_model) -> Self:
+        """Check the database, load the model once, start decoders, heartbeat and housekeeping.
+
+        Raises:
+            DatabaseUnavailableError, SchemaOutOfDateError, WorkerConfigError, CheckpointError.
+        """
+        pulse = Pulse(settings).start()
+        beating = Periodic("pulse", settings.heartbeat_s, pulse.beat)
+        beating.start()
+        try:
+            return cls._start(settings, load, pulse, beating)
+        except BaseException:
+            beating.stop()
+            pulse.stop()
+            raise
+
+    @classmethod
+    def _start(cls, settings: Settings, load: LoadBackend, pulse: Pulse, beating: Periodic) -> Self:
+        urls = service_urls(settings)
+        database = Database(urls.database_url, pool_size=settings.concurrency + 2)
+        database.check_schema()
+        backend = load(settings)
+        worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        _register(database, worker_id, settings, backend)
+        bells = Bells(urls.redis_url, max_bells=settings.max_bells)
+        leases = Leases()
+        drain = Drain(leases, settings.drain_s)
+        decoders = DecodePool(settings.decode_processes, max_live_bytes=settings.max_tile_mb * 2**20)
+        download_dir = settings.download_dir or Path(tempfile.gettempdir())
+        runner = Runner(settings, Storage(settings), decoders, backend, download_dir)
+        housekeeping = Housekeeping(settings, database, bells, make_room=leases.make_room)
+        heartbeat = partial(beat, database, worker_id, leases, settings.lease_s, pulse)
+        threads = (
+            Periodic("heartbeat", settings.heartbeat_s, heartbeat),
+            Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick),
+        )
+        for thread in threads:
+            thread.start()
+        slot = Slot(settings, database, bells, leases, drain, runner, worker_id)
+        pulse.saw_database()
+        pulse.become("ready")
+        log.info("worker ready", worker_id=worker_id, model=settings.served_model_name, path=backend.info.path)
+        return cls(settings, database, backend, decoders, drain, slot, (*threads, beating), worker_id, pulse)
+
+    def leave(self) -> None:
+        """Stop claiming; what runs gets its grace time. Safe to call from a signal handler and more than once."""
+        self.drain.start()
+        self.pulse.become("draining")
+
+    def stop(self) -> None:
+        """End the threads, the decoders and the engine; slots have returned by now."""
+        for thread in self.threads:
+            thread.stop()
+        self.backend.close()
+        self.decoders.close()
+        retire_worker(self.database, self.worker_id)
+        self.database.close()
+        self.pulse.stop()
+        log.info("worker stopped", worker_id=self.worker_id)
+
+
+def _register(database: Database, worker_id: str, settings: Settings, backend: Backend) -> None:
+    info = backend.info
+    register_model(
+        database,
+        settings.served_model_name,
+        path=info.path,
+        revision=info.revision,
+        family=info.family,
+        dtype=info.dtype,
+    )
+    register_worker(
+        database,
+        worker_id,
+        model=settings.served_model_name,
+        hostname=socket.gethostname(),
+        pid=os.getpid(),
+        device=info.device,
+        concurrency=settings.concurrency,
+    )

@@ -1,0 +1,6 @@
+"""Where media comes from: s3:// and file://, always the version that was pinned."""
+
+from worker.storage.objects import FetchedObject, ObjectVersion
+from worker.storage.storage import Storage
+
+__all__ = ["FetchedObject", "ObjectVersion", "Storage"]

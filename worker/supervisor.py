@@ -1,0 +1,124 @@
+"""Several worker processes as one: each pinned to its GPUs, started again when it ends, drained together."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import structlog
+
+from reelmill.settings import Settings
+from worker.errors import WorkerConfigError
+from worker.pulse import Pulse
+from worker.replica import Replica, RestartPolicy
+
+log = structlog.get_logger(__name__)
+LEAVE = (signal.SIGTERM, signal.SIGINT)
+HELD_SIGNALS = (*LEAVE, signal.SIGCHLD)
+SHORTEST_SLEEP_S = 0.01
+
+
+class Supervisor:
+    """Keeps its replicas running until SIGTERM or Ctrl-C, then drains them; a second signal kills.
+
+    One thread and no CUDA: what it does between signals is wait.
+    """
+
+    def __init__(self, settings: Settings, replicas: Sequence[Replica]) -> None:
+        self._replicas = tuple(replicas)
+        self._every_s = settings.heartbeat_s
+        self._pulse = Pulse(settings, role="supervisor", replicas=len(self._replicas))
+        self._leaving = False
+        self._hopeless: Replica | None = None
+
+    def run(self) -> None:
+        """Returns after the drain.
+
+        Raises:
+            WorkerConfigError: a process refused to start again and again; the others were drained.
+        """
+        with _held_signals():
+            self._pulse.start().become("ready")
+            try:
+                while not self._leaving or any(replica.running for replica in self._replicas):
+                    self._step()
+            finally:
+                self._pulse.stop()
+        if self._hopeless is not None:
+            raise WorkerConfigError(
+                "its process refused to start again and again; it has said why above",
+                subject=f"replica {self._hopeless.name}",
+                next_step="Correct that and start the worker again",
+            )
+
+    def _step(self) -> None:
+        if not self._leaving:
+            for replica in self._replicas:
+                replica.start_if_due(time.monotonic())
+        received = signal.sigtimedwait(HELD_SIGNALS, self._sleep_s())
+        if received is not None and received.si_signo in LEAVE:
+            self._leave(signal.Signals(received.si_signo).name)
+        for replica in self._replicas:
+            if replica.see_whether_it_ended(time.monotonic()) and replica.hopeless and not self._leaving:
+                self._hopeless = replica
+                self._leave(f"replica {replica.name} cannot start")
+        self._pulse.beat()
+
+    def _leave(self, reason: str) -> None:
+        if self._leaving:
+            log.warning("killing what still runs", reason=reason)
+            for replica in self._replicas:
+                replica.kill()
+            return
+        log.info("draining all processes", reason=reason)
+        self._leaving = True
+        self._pulse.become("draining")
+        for replica in self._replicas:
+            replica.terminate()
+
+    def _sleep_s(self) -> float:
+        waiting = [replica.due_at for replica in self._replicas if not replica.running]
+        until_due_s = min(waiting, default=float("inf")) - time.monotonic()
+        return max(SHORTEST_SLEEP_S, self._every_s if self._leaving else min(self._every_s, until_due_s))
+
+
+def worker_replicas(
+    gpu_lists: Sequence[str | None], *, as_json: bool, policy: RestartPolicy | None = None
+) -> list[Replica]:
+    """One replica per GPU list, each the ordinary `reelmill worker` with the settings of this environment."""
+    environment = _environment(os.environ, len(gpu_lists))
+    return [
+        Replica(_name(index, gpus), _command(gpus, as_json=as_json), environment, policy or RestartPolicy())
+        for index, gpus in enumerate(gpu_lists)
+    ]
+
+
+def _command(gpus: str | None, *, as_json: bool) -> list[str]:
+    command = [sys.executable, "-m", "reelmill", "worker"]
+    if gpus is not None:
+        command += ["--gpus", gpus]
+    return [*command, "--json"] if as_json else command
+
+
+def _name(index: int, gpus: str | None) -> str:
+    return str(index) if gpus is None else f"{index} (GPUs {gpus})"
+
+
+def _environment(inherited: Mapping[str, str], replicas: int) -> dict[str, str]:
+    """Replicas share the cores: each on its own would start a thread on every one of them."""
+    cores = len(os.sched_getaffinity(0))
+    return {"OMP_NUM_THREADS": str(max(1, cores // replicas)), **inherited}
+
+
+@contextmanager
+def _held_signals() -> Iterator[None]:
+    """Signals wait for the loop to fetch them: none interrupts it, none is missed between two looks."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, HELD_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
