@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from media.stuck import StuckFile
 from media.synthesis import FRAMES, Clip, write_animation, write_clip, write_sound
 from pipelines.media.types import DecodeLimits, DecodeRequest, TilingSpec
 from reelmill.schema.tasks import Sampling
@@ -93,3 +94,10 @@ def request_for() -> Callable[..., DecodeRequest]:
         return DecodeRequest(str(path), name or f"s3://bucket/{Path(path).name}", Sampling(**sampling), tiling, limits)
 
     return made
+
+
+@pytest.fixture
+def stuck(tmp_path: Path) -> Iterator[StuckFile]:
+    file = StuckFile(tmp_path / "stuck.mp4")
+    yield file
+    file.release()

@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from media.stuck import StuckFile, eventually
 from media.synthesis import png_header_of
 from pipelines.cancellation import Cancellation
 from pipelines.errors import (
@@ -45,49 +45,6 @@ def picture(tmp_path: Path) -> Path:
     path = tmp_path / "picture.png"
     Image.effect_noise((24, 24), 50).convert("RGB").save(path)
     return path
-
-
-class StuckFile:
-    """A file whose reading hangs, like one on a dead network mount: a pipe into which nobody writes."""
-
-    def __init__(self, path: Path) -> None:
-        os.mkfifo(path)
-        self.path = path
-        self._writer = -1
-
-    def wait_for_reader(self) -> None:
-        """Until somebody reads, and goes on waiting for bytes."""
-        eventually(self._has_reader)
-
-    def release(self, data: bytes = b"") -> None:
-        """Write, and end the file."""
-        if self._writer >= 0:
-            os.write(self._writer, data)
-            os.close(self._writer)
-            self._writer = -1
-
-    def _has_reader(self) -> bool:
-        try:
-            self._writer = os.open(self.path, os.O_WRONLY | os.O_NONBLOCK)
-        except OSError:
-            return False
-        return True
-
-
-@pytest.fixture
-def stuck(tmp_path: Path) -> Iterator[StuckFile]:
-    file = StuckFile(tmp_path / "stuck.mp4")
-    yield file
-    file.release()
-
-
-def eventually(condition: Callable[[], bool]) -> None:
-    """Wait for something that other processes bring about."""
-    for _ in range(400):
-        if condition():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it never came about")
 
 
 def alive(process_id: int) -> bool:
