@@ -1,0 +1,58 @@
+"""The one metadata, and the columns that several tables share."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, DateTime, Float, ForeignKey, Integer, MetaData, Text, Uuid, text
+from sqlalchemy.schema import SchemaItem
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s_check",
+        "fk": "%(table_name)s_%(column_0_N_name)s_fkey",
+        "pk": "%(table_name)s_pkey",
+    }
+)
+
+NOW = text("now()")
+NONE_YET = text("0")
+OPEN = text("'{}'")
+
+
+def moment(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[object]:
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default_now else None)
+
+
+def number(name: str, *, nullable: bool = True) -> Column[float]:
+    return Column(name, Float(53), nullable=nullable)
+
+
+def of_job(*names: str) -> list[SchemaItem]:
+    """The columns that identify a row of one job; rows go when their job goes."""
+    job = Column("job_id", Uuid, ForeignKey("jobs.id", ondelete="CASCADE"), primary_key=True)
+    return [job, *key_columns(*names)]
+
+
+def key_columns(*names: str) -> list[Column[int]]:
+    return [Column(name, Integer, primary_key=True, autoincrement=False) for name in names]
+
+
+def generated() -> list[SchemaItem]:
+    """The model's words: without the template's markup, and raw."""
+    return [
+        Column("text", Text, nullable=False),
+        Column("raw_text", Text, nullable=False),
+        Column("finish_reason", Text, nullable=False),
+        Column("prompt_tokens", Integer, nullable=False),
+        Column("output_tokens", Integer, nullable=False),
+    ]
+
+
+def frame() -> list[SchemaItem]:
+    """Which frame a row speaks of: index 0 and no timestamp for an image."""
+    return [
+        Column("media_ordinal", Integer, nullable=False),
+        Column("frame_index", Integer, nullable=False),
+        number("timestamp_s"),
+    ]

@@ -1,0 +1,127 @@
+"""What is asked and how it went: batches, jobs, their attempts and their media."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+from reelmill.ledger.tables.columns import NONE_YET, OPEN, metadata, moment, number, of_job
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text),
+    Column("labels", JSONB, nullable=False, server_default=OPEN),
+    moment("created_at", nullable=False, default_now=True),
+)
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("batch_id", Uuid, ForeignKey("batches.id", ondelete="CASCADE")),
+    Column("model", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default=text("'queued'")),
+    Column("priority", SmallInteger, nullable=False, server_default=NONE_YET),
+    moment("run_at", nullable=False, default_now=True),
+    Column("tasks", JSONB, nullable=False),
+    Column("sampling", JSONB, nullable=False),
+    Column("generation", JSONB, nullable=False),
+    Column("labels", JSONB, nullable=False, server_default=OPEN),
+    Column("client_token", Text),
+    Column("attempt", Integer, nullable=False, server_default=NONE_YET),
+    Column("transient_failures", Integer, nullable=False, server_default=NONE_YET),
+    Column("crashes", Integer, nullable=False, server_default=NONE_YET),
+    Column("max_attempts", Integer, nullable=False, server_default=text("5")),
+    Column("lease_token", Uuid),
+    moment("lease_expires_at"),
+    number("lease_s"),
+    Column("worker_id", Text),
+    moment("cancel_requested_at"),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    Column("error_next_step", Text),
+    moment("created_at", nullable=False, default_now=True),
+    moment("queued_at", nullable=False, default_now=True),
+    moment("started_at"),
+    moment("finished_at"),
+    number("fetch_s"),
+    number("decode_s"),
+    number("wait_s"),
+    number("vision_s"),
+    number("generate_s"),
+    Column("prompt_tokens", Integer),
+    Column("output_tokens", Integer),
+    CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state"),
+    CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="lease"),
+    CheckConstraint("(lease_token IS NULL) = (lease_expires_at IS NULL)", name="lease_expiry"),
+    CheckConstraint("(state = 'failed') = (error_code IS NOT NULL)", name="error"),
+    # Room on each page, so that heartbeats update in place; frequent vacuums, because a queue churns.
+    postgresql_with={"fillfactor": "85", "autovacuum_vacuum_scale_factor": "0.02"},
+)
+QUEUED = text("state = 'queued'")
+Index(
+    "jobs_claim_idx",
+    jobs.c.model,
+    jobs.c.priority.desc(),
+    jobs.c.run_at,
+    jobs.c.id,
+    postgresql_where=QUEUED,
+)
+Index("jobs_suspects_idx", jobs.c.model, postgresql_where=text("state = 'queued' AND crashes >= 2"))
+# Not on lease_expires_at: every heartbeat would rewrite every index of the row. The running rows are few.
+Index("jobs_running_idx", jobs.c.worker_id, postgresql_where=text("state = 'running'"))
+Index("jobs_batch_idx", jobs.c.batch_id, jobs.c.state, jobs.c.id)
+Index("jobs_created_at_idx", jobs.c.created_at)
+Index("jobs_client_token_key", jobs.c.client_token, unique=True)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    *of_job("attempt"),
+    Column("worker_id", Text, nullable=False),
+    moment("started_at", nullable=False, default_now=True),
+    moment("finished_at"),
+    Column("outcome", Text, nullable=False, server_default=text("'running'")),
+    Column("error_code", Text),
+    Column("error_message", Text),
+    CheckConstraint(
+        "outcome IN ('running', 'succeeded', 'failed', 'retried', 'released', 'lost', 'cancelled')", name="outcome"
+    ),
+)
+
+media = Table(
+    "media",
+    metadata,
+    *of_job("ordinal"),
+    Column("uri", Text, nullable=False),
+    Column("etag", Text),
+    Column("version_id", Text),
+    Column("size_bytes", BigInteger),
+    Column("sha256", Text),
+    Column("kind", Text),
+    Column("format", Text),
+    Column("codec", Text),
+    Column("width", Integer),
+    Column("height", Integer),
+    Column("frame_count", Integer),
+    number("duration_s"),
+    number("fps"),
+    Column("decode_errors", Integer),
+    CheckConstraint("kind IN ('image', 'video')", name="kind"),
+)
+# Pattern operators: equality and LIKE 's3://bucket/prefix/%' whatever the database's collation.
+Index("media_uri_idx", media.c.uri, postgresql_ops={"uri": "text_pattern_ops"})

@@ -1,0 +1,64 @@
+"""What was seen: segments, captions, answers, groundings and their boxes."""
+
+from __future__ import annotations
+
+from sqlalchemy import CheckConstraint, Column, Float, ForeignKeyConstraint, Integer, Table, Text, Uuid
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from reelmill.ledger.tables.columns import frame, generated, metadata, number, of_job
+
+segments = Table(
+    "segments",
+    metadata,
+    *of_job("ordinal"),
+    number("start_s"),
+    number("end_s"),
+    Column("frame_media", ARRAY(Integer), nullable=False),
+    Column("frame_indices", ARRAY(Integer), nullable=False),
+    Column("frame_timestamps_s", ARRAY(Float(53)), nullable=False),
+    Column("tile_counts", ARRAY(Integer), nullable=False),
+)
+
+captions = Table("captions", metadata, *of_job("segment", "task"), *generated())
+
+answers = Table(
+    "answers",
+    metadata,
+    *of_job("segment", "task", "ordinal"),
+    Column("question", Text, nullable=False),
+    *generated(),
+)
+
+groundings = Table(
+    "groundings",
+    metadata,
+    *of_job("segment", "task", "ordinal"),
+    Column("phrase", Text, nullable=False),
+    *frame(),
+    Column("tile_count", Integer, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("problem", Text),
+    *generated(),
+    CheckConstraint("status IN ('found', 'absent', 'malformed')", name="status"),
+)
+
+boxes = Table(
+    "boxes",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    *(
+        Column(name, Integer, primary_key=True, autoincrement=False)
+        for name in ("segment", "task", "grounding", "ordinal")
+    ),
+    Column("phrase", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    *frame(),
+    *(number(name, nullable=False) for name in ("x1", "y1", "x2", "y2")),
+    *(number(name, nullable=False) for name in ("x1_px", "y1_px", "x2_px", "y2_px")),
+    ForeignKeyConstraint(
+        ["job_id", "segment", "task", "grounding"],
+        ["groundings.job_id", "groundings.segment", "groundings.task", "groundings.ordinal"],
+        name="boxes_grounding_fkey",
+        ondelete="CASCADE",
+    ),
+)
