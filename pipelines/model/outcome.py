@@ -29,6 +29,7 @@ def resolve(model: InternVL, run: BatchRun) -> None:
                 wait_s=run.started_at - row.ticket.submitted_at,
                 vision_s=run.vision_s,
                 generate_s=run.generate_s,
+                prefill_s=run.prefill_s,
             )
         )
 

@@ -31,7 +31,20 @@ class BatchRun:
     rows: tuple[Row, ...]
     started_at: float
     vision_s: float
+    prefill_s: float
     generate_s: float
+
+
+class _Watch:
+    """Asks whether tickets have ended, and notes when it was first asked behind a token."""
+
+    def __init__(self, ended: Callable[[Ticket], bool]) -> None:
+        self.ended = ended
+        self.spoken_at: float | None = None
+
+    def ended_behind_token(self, ticket: Ticket) -> bool:
+        self.spoken_at = self.spoken_at or time.monotonic()
+        return self.ended(ticket)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,8 +68,11 @@ def run_batch(
     features = _features(model, cache, [ticket for ticket in tickets if not ended(ticket)])
     _wait_for(model.network.device)
     encoded_at = time.monotonic()
-    rows = _generate(model, tickets, features, ended)
-    return BatchRun(rows, started_at, encoded_at - started_at, time.monotonic() - encoded_at)
+    watch = _Watch(ended)
+    rows = _generate(model, tickets, features, watch)
+    ended_at = time.monotonic()
+    spoken_at = watch.spoken_at or ended_at
+    return BatchRun(rows, started_at, encoded_at - started_at, spoken_at - encoded_at, ended_at - spoken_at)
 
 
 def _features(model: InternVL, cache: FeatureCache, tickets: Sequence[Ticket]) -> dict[str, torch.Tensor]:
@@ -74,12 +90,14 @@ def _features(model: InternVL, cache: FeatureCache, tickets: Sequence[Ticket]) -
 
 
 def _generate(
-    model: InternVL, tickets: Sequence[Ticket], features: dict[str, torch.Tensor], ended: Callable[[Ticket], bool]
+    model: InternVL, tickets: Sequence[Ticket], features: dict[str, torch.Tensor], watch: _Watch
 ) -> tuple[Row, ...]:
-    alive = [ticket for ticket in tickets if not ended(ticket)]
+    alive = [ticket for ticket in tickets if not watch.ended(ticket)]
     if not alive:
         return ()
-    limits = RowLimits(tuple(ticket.max_new_tokens for ticket in alive), lambda row: ended(alive[row]))
+    limits = RowLimits(
+        tuple(ticket.max_new_tokens for ticket in alive), lambda row: watch.ended_behind_token(alive[row])
+    )
     options = plain_options(alive[0].generation) | {"max_new_tokens": max(limits.max_new_tokens)}
     config = generation_config(options, model.tokenizer.stop_id)
     prompts = Prompts(tuple(_embedded(model, ticket, features) for ticket in alive))

@@ -48,7 +48,12 @@ class ChatRequest:
 
 @dataclass(frozen=True, slots=True)
 class Completion:
-    """An answer. `text` has no template markup, `raw_text` is all that was generated; times in wall seconds."""
+    """An answer. `text` has no template markup, `raw_text` is all that was generated.
+
+    Attributes:
+        wait_s, vision_s, prefill_s, generate_s: wall seconds, one after the other: until it was started, until its
+            pictures were encoded, until its first token, and from there to its last.
+    """
 
     text: str
     raw_text: str
@@ -58,6 +63,7 @@ class Completion:
     wait_s: float = 0.0
     vision_s: float = 0.0
     generate_s: float = 0.0
+    prefill_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

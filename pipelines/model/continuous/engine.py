@@ -154,6 +154,7 @@ class ContinuousEngine:
             rows=(Row(landed.ticket, landed.token_ids),),
             started_at=landed.started_at,
             vision_s=landed.vision_s,
+            prefill_s=landed.prefill_s,
             generate_s=landed.generate_s,
         )
         resolve(self._model, run)

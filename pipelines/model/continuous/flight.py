@@ -28,6 +28,7 @@ class Landed:
     token_ids: tuple[int, ...]
     started_at: float
     vision_s: float
+    prefill_s: float
     generate_s: float
 
 
@@ -38,6 +39,8 @@ class _Flying:
     leads: bool
     """Whether its siblings wait for its first token."""
     vision_s: float = 0.0
+    spoken_at: float | None = None
+    """When its first token was there."""
 
 
 class Flight:
@@ -134,12 +137,13 @@ class Flight:
             flying.vision_s = encoded_at - flying.started_at
             ticket = flying.look.ticket
             ids = self._vision.prompt(flying.look)
-            self._generator.add(name, ids, ticket.max_new_tokens, streaming=flying.leads)
+            self._generator.add(name, ids, ticket.max_new_tokens, streaming=True)
 
     def _said(self, output: Output) -> bool:
         """Note a first token; whether anybody still listens."""
         flying = self._flying.get(output.name)
         if flying is not None:
+            flying.spoken_at = flying.spoken_at or time.monotonic()
             self._siblings.prefilled(flying.look.ticket)
         return flying is not None
 
@@ -148,5 +152,8 @@ class Flight:
         ticket = flying.look.ticket
         self._siblings.ended(ticket)
         self._vision.release(flying.look)
-        encoded_at = flying.started_at + flying.vision_s
-        return Landed(ticket, output.token_ids, flying.started_at, flying.vision_s, time.monotonic() - encoded_at)
+        encoded_at, ended_at = flying.started_at + flying.vision_s, time.monotonic()
+        spoken_at = flying.spoken_at or ended_at
+        return Landed(
+            ticket, output.token_ids, flying.started_at, flying.vision_s, spoken_at - encoded_at, ended_at - spoken_at
+        )

@@ -132,6 +132,7 @@ class TestBatchedEqualsSingle:
         assert (cut.text, cut.finish_reason) == (golden.conversation("video")["response"], "length")
         assert cut.wait_s >= 0
         assert cut.vision_s > 0
+        assert cut.prefill_s > 0
         assert cut.generate_s > 0
 
     def test_a_sampled_answer_depends_on_its_seed_alone(self, engine: SimpleEngine, gate: Gate) -> None:

@@ -90,6 +90,7 @@ class TestBatchedEqualsSingle:
         assert (cut.text, cut.finish_reason) == (golden.conversation("video")["response"], "length")
         assert cut.wait_s >= 0
         assert cut.vision_s > 0
+        assert cut.prefill_s > 0
         assert cut.generate_s > 0
 
     @pytest.mark.parametrize("seed", [3, 4, 5])
