@@ -24,8 +24,8 @@ def moment(name: str, *, nullable: bool = True, default_now: bool = False) -> Co
     return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default_now else None)
 
 
-def number(name: str, *, nullable: bool = True) -> Column[float]:
-    return Column(name, Float(53), nullable=nullable)
+def number(name: str, *, nullable: bool = True, comment: str | None = None) -> Column[float]:
+    return Column(name, Float(53), nullable=nullable, comment=comment)
 
 
 def of_job(*names: str) -> list[SchemaItem]:

@@ -58,13 +58,28 @@ jobs = Table(
     moment("queued_at", nullable=False, default_now=True),
     moment("started_at"),
     moment("finished_at"),
-    number("fetch_s"),
-    number("decode_s"),
-    number("wait_s"),
-    number("vision_s"),
-    number("generate_s"),
-    Column("prompt_tokens", Integer),
-    Column("output_tokens", Integer),
+    number(
+        "fetch_s", comment="Seconds from asking for the first media to holding the last; versions are pinned meanwhile."
+    ),
+    number("decode_s", comment="Seconds in which the media became tiles, the wait for a free decode process included."),
+    number(
+        "wait_s",
+        comment="Seconds that the slowest request stood in the engine's queue; summed over rounds of a conversation.",
+    ),
+    number(
+        "vision_s", comment="Seconds in which that request's tiles were encoded, together with those of its neighbours."
+    ),
+    number(
+        "prefill_s",
+        comment="Seconds from there to its first token; 0 where the engine cannot tell, then generate_s has them.",
+    ),
+    number("generate_s", comment="Seconds from its first token to its last."),
+    number("write_s", comment="Seconds that the database took to write the results, up to the commit."),
+    Column(
+        "tiles", Integer, comment="Tiles that the media became, each counted once, however many questions were asked."
+    ),
+    Column("prompt_tokens", Integer, comment="Tokens of all prompts together, those that stand for tiles included."),
+    Column("output_tokens", Integer, comment="Tokens generated for all answers together."),
     CheckConstraint("state IN ('queued', 'running', 'succeeded', 'failed', 'cancelled')", name="state"),
     CheckConstraint("(state = 'running') = (lease_token IS NOT NULL)", name="lease"),
     CheckConstraint("(lease_token IS NULL) = (lease_expires_at IS NULL)", name="lease_expiry"),
