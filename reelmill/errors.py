@@ -13,6 +13,9 @@ ReelmillError
 ├── NoResultsError               the job has not succeeded (yet)
 ├── EmbeddedServicesError        the embedded Postgres or Redis did not start
 ├── MissingExtraError            this command needs an extra that is not installed
+├── ArchiveError                 an archive cannot be listed: no such bucket, no right to list it
+│   ├── ArchiveUnavailableError  transient: the storage does not answer
+│   └── ScanStalledError         whoever listed it was lost, again and again
 ├── PictureError                 a frame cannot be shown: its media is gone, replaced or unreadable from here
 └── ExportError                  a file cannot be written
 """
@@ -71,6 +74,20 @@ class EmbeddedServicesError(ReelmillError):
 
 class MissingExtraError(ReelmillError):
     code = "extra_missing"
+
+
+class ArchiveError(ReelmillError):
+    code = "archive_unreadable"
+
+
+class ArchiveUnavailableError(ArchiveError):
+    code = "archive_unavailable"
+    transient = True
+
+
+class ScanStalledError(ArchiveError):
+    code = "scan_stalled"
+    advice = "Look at the logs of the workers, then `reelmill retry` the batch: it goes on where it stopped"
 
 
 class PictureError(ReelmillError):

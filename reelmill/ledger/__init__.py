@@ -3,7 +3,7 @@
 Each verb lives in the module of its family:
 
 - `database`: the pool, transactions, errors; `migrate`: the tables
-- `submit`: jobs and batches in; `bulk`: the same by COPY
+- `submit`: jobs and batches in; `scans`, `scan_pages`: archives in, page by page
 - `claim`, `pin`, `heartbeat`, `finish`: what a worker does with a job; `lease` is what it holds meanwhile
 - `sweep`, `bells`: housekeeping
 - `cancel`: cancel, and retry what failed

@@ -54,7 +54,7 @@ class JobRows:
             priority=spec.priority,
             max_attempts=spec.max_attempts,
             client_token=clean_or_none(spec.client_token),
-            labels=_without_nul(to_json(spec.labels)) if spec.labels else "{}",
+            labels=without_nul(to_json(spec.labels)) if spec.labels else "{}",
             tasks=tasks,
             sampling=sampling,
             generation=generation,
@@ -81,13 +81,13 @@ class _SettingsJson:
 
 def _dump(tasks: tuple[Task, ...], sampling: Sampling, generation: Generation) -> tuple[str, str, str]:
     return (
-        _without_nul(_TASKS.dump_json(tasks).decode()),
+        without_nul(_TASKS.dump_json(tasks).decode()),
         sampling.model_dump_json(),
         generation.model_dump_json(),
     )
 
 
-def _without_nul(document: str) -> str:
+def without_nul(document: str) -> str:
     """JSON may say NUL, JSONB may not."""
     return to_json(_cleaned(json.loads(document))) if "\\u0000" in document else document
 

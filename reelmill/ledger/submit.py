@@ -62,7 +62,7 @@ def submit_jobs(
     with db.transaction() as connection:
         rows = JobRows(_only_known_models(connection, specs))
         if batch is not None:
-            _insert_batch(connection, batch)
+            insert_batch(connection, batch)
         ids: list[UUID] | None = [] if collect_ids else None
         accepted = _insert(connection, rows, batch.id if batch else None, ids)
     return Submission(accepted, rows.count - accepted, tuple(ids or ()), frozenset(rows.models))
@@ -76,7 +76,8 @@ def _insert(connection: Connection, rows: JobRows, batch_id: UUID | None, ids: l
     return insert_staged(connection, batch_id, ids)
 
 
-def _insert_batch(connection: Connection, batch: NewBatch) -> None:
+def insert_batch(connection: Connection, batch: NewBatch) -> None:
+    """Make a batch that has no jobs yet."""
     labels = {clean_or_none(key): clean_or_none(value) for key, value in batch.labels.items()}
     connection.execute(
         text("INSERT INTO batches (id, name, labels) VALUES (:id, :name, CAST(:labels AS jsonb))"),
@@ -84,14 +85,27 @@ def _insert_batch(connection: Connection, batch: NewBatch) -> None:
     )
 
 
+def check_model(connection: Connection, model: str) -> None:
+    """Raise UnknownModelError unless some worker has served this model; the default one may come later."""
+    _check(model, known_models(connection))
+
+
+def known_models(connection: Connection) -> frozenset[str]:
+    """The names that jobs may ask for."""
+    return frozenset({DEFAULT_MODEL, *connection.scalars(text("SELECT name FROM models"))})
+
+
 def _only_known_models(connection: Connection, specs: Iterable[JobSpec]) -> Iterator[JobSpec]:
-    served = connection.scalars(text("SELECT name FROM models ORDER BY name")).all()
-    known = {DEFAULT_MODEL, *served}
+    known = known_models(connection)
     for spec in specs:
-        if spec.model not in known:
-            raise UnknownModelError(
-                f"no worker has ever served this model; known are {', '.join(sorted(known))}",
-                subject=spec.model,
-                next_step="Start one with `reelmill worker --served-model-name`, or ask for a known model",
-            )
+        _check(spec.model, known)
         yield spec
+
+
+def _check(model: str, known: frozenset[str]) -> None:
+    if model not in known:
+        raise UnknownModelError(
+            f"no worker has ever served this model; known are {', '.join(sorted(known))}",
+            subject=model,
+            next_step="Start one with `reelmill worker --served-model-name`, or ask for a known model",
+        )

@@ -1,5 +1,6 @@
 """The words of reelmill as types: tasks, jobs, results. Imports nothing heavier than pydantic."""
 
+from reelmill.schema.archive import PrefixSpec, ScanState
 from reelmill.schema.errors import ReelmillError
 from reelmill.schema.job import DEFAULT_MODEL, JobSpec, JobState
 from reelmill.schema.results import (
@@ -34,8 +35,10 @@ __all__ = [
     "JobState",
     "MediaFacts",
     "MediaKind",
+    "PrefixSpec",
     "ReelmillError",
     "Sampling",
+    "ScanState",
     "SegmentResult",
     "StageTimes",
     "Task",

@@ -42,6 +42,7 @@ jobs = Table(
     Column("generation", JSONB, nullable=False),
     Column("labels", JSONB, nullable=False, server_default=OPEN),
     Column("client_token", Text),
+    Column("fingerprint", Uuid),
     Column("attempt", Integer, nullable=False, server_default=NONE_YET),
     Column("transient_failures", Integer, nullable=False, server_default=NONE_YET),
     Column("crashes", Integer, nullable=False, server_default=NONE_YET),
@@ -102,6 +103,14 @@ Index("jobs_running_idx", jobs.c.worker_id, postgresql_where=text("state = 'runn
 Index("jobs_batch_idx", jobs.c.batch_id, jobs.c.state, jobs.c.id)
 Index("jobs_created_at_idx", jobs.c.created_at)
 Index("jobs_client_token_key", jobs.c.client_token, unique=True)
+Index("jobs_fingerprint_idx", jobs.c.fingerprint, postgresql_where=text("fingerprint IS NOT NULL"))
+# One active job per fingerprint, whoever scans what at the same time.
+Index(
+    "jobs_active_fingerprint_key",
+    jobs.c.fingerprint,
+    unique=True,
+    postgresql_where=text("state IN ('queued', 'running')"),
+)
 
 attempts = Table(
     "attempts",
