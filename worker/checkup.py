@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from reelmill.settings import Settings
-from worker.pulse import ProcessRecord, born_at, health_dir, read_record
+from worker.pulse import ProcessRecord, born_at, health_dir, read_record, record_path
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,22 @@ def check_up(settings: Settings) -> Checkup:
     now = time.monotonic()
     not_live = tuple(_silent(running, now))
     return Checkup(running, not_live, (*not_live, *_not_ready(running, now)))
+
+
+def silent_since(settings: Settings, pid: int) -> float | None:
+    """When a process of this machine last said that it runs (monotonic clock).
+
+    None when nobody can tell: it left no record, or records cannot be written here (this process's own is old too).
+    """
+    ours, theirs = (_record_of(settings, one) for one in (os.getpid(), pid))
+    if ours is None or theirs is None or time.monotonic() - ours.beat_at > ours.stale_after_s / 2:
+        return None
+    return theirs.beat_at
+
+
+def _record_of(settings: Settings, pid: int) -> ProcessRecord | None:
+    record = read_record(record_path(settings, pid))
+    return record if record is not None and born_at(pid) == record.born_at else None
 
 
 def _silent(running: Sequence[ProcessRecord], now: float) -> Iterator[str]:

@@ -50,7 +50,7 @@ class Pulse:
     """
 
     def __init__(self, settings: Settings, *, role: Role = "worker", replicas: int = 0) -> None:
-        self._path = health_dir(settings) / f"{socket.gethostname()}-{os.getpid()}.json"
+        self._path = record_path(settings, os.getpid())
         self._lock = threading.Lock()
         self._warned = False
         self._record = ProcessRecord(
@@ -114,6 +114,11 @@ class Pulse:
 def health_dir(settings: Settings) -> Path:
     """Where the records of this machine's processes are."""
     return settings.health_dir or settings.home / "health"
+
+
+def record_path(settings: Settings, pid: int) -> Path:
+    """Where the record of a process of this machine is."""
+    return health_dir(settings) / f"{socket.gethostname()}-{pid}.json"
 
 
 def read_record(path: Path) -> ProcessRecord | None:

@@ -61,6 +61,11 @@ class Replica:
         return self._process is not None
 
     @property
+    def pid(self) -> int | None:
+        """Of its process; None while none runs."""
+        return self._process.pid if self._process is not None else None
+
+    @property
     def hopeless(self) -> bool:
         """Whether it has refused to start often enough."""
         return self._refusals >= self._policy.refusals

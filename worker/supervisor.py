@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import structlog
 
 from reelmill.settings import Settings
+from worker.checkup import silent_since
 from worker.errors import WorkerConfigError
 from worker.pulse import Pulse
 from worker.replica import Replica, RestartPolicy
@@ -25,14 +26,18 @@ SHORTEST_SLEEP_S = 0.01
 class Supervisor:
     """Keeps its replicas running until SIGTERM or Ctrl-C, then drains them; a second signal kills.
 
-    One thread and no CUDA: what it does between signals is wait.
+    A replica that hangs is killed and starts again: by then the ledger has given its jobs to others. One thread and no
+    CUDA: what it does between signals is wait.
     """
 
     def __init__(self, settings: Settings, replicas: Sequence[Replica]) -> None:
         self._replicas = tuple(replicas)
         self._every_s = settings.heartbeat_s
         self._pulse = Pulse(settings, role="supervisor", replicas=len(self._replicas))
+        self._settings = settings
+        self._awake_since = self._looked_at = time.monotonic()
         self._leaving = False
+        self._cut_short: signal.Signals | None = None
         self._hopeless: Replica | None = None
 
     def run(self) -> None:
@@ -40,6 +45,7 @@ class Supervisor:
 
         Raises:
             WorkerConfigError: a process refused to start again and again; the others were drained.
+            SystemExit: 128 + the number of a second signal, as shells say it of the killed.
         """
         with _held_signals():
             self._pulse.start().become("ready")
@@ -54,6 +60,8 @@ class Supervisor:
                 subject=f"replica {self._hopeless.name}",
                 next_step="Correct that and start the worker again",
             )
+        if self._cut_short is not None:
+            raise SystemExit(128 + self._cut_short)
 
     def _step(self) -> None:
         if not self._leaving:
@@ -61,19 +69,38 @@ class Supervisor:
                 replica.start_if_due(time.monotonic())
         received = signal.sigtimedwait(HELD_SIGNALS, self._sleep_s())
         if received is not None and received.si_signo in LEAVE:
-            self._leave(signal.Signals(received.si_signo).name)
+            self._obey(signal.Signals(received.si_signo))
         for replica in self._replicas:
             if replica.see_whether_it_ended(time.monotonic()) and replica.hopeless and not self._leaving:
                 self._hopeless = replica
                 self._leave(f"replica {replica.name} cannot start")
         self._pulse.beat()
+        self._kill_what_hangs(time.monotonic())
+
+    def _kill_what_hangs(self, now: float) -> None:
+        if now - self._looked_at > self._settings.lease_s / 2:
+            # We were frozen ourselves, and the replicas with us perhaps: they get their time to say something.
+            self._awake_since = now
+        self._looked_at = now
+        for replica in self._replicas:
+            since = silent_since(self._settings, replica.pid) if replica.pid else None
+            silent_s = now - max(since, self._awake_since) if since is not None else 0.0
+            if silent_s > self._settings.lease_s:
+                log.error(
+                    "killing a process that hangs", replica=replica.name, pid=replica.pid, silent_s=round(silent_s)
+                )
+                replica.kill()
+
+    def _obey(self, received: signal.Signals) -> None:
+        if not self._leaving:
+            self._leave(received.name)
+            return
+        log.warning("killing what still runs", reason=received.name)
+        self._cut_short = received
+        for replica in self._replicas:
+            replica.kill()
 
     def _leave(self, reason: str) -> None:
-        if self._leaving:
-            log.warning("killing what still runs", reason=reason)
-            for replica in self._replicas:
-                replica.kill()
-            return
         log.info("draining all processes", reason=reason)
         self._leaving = True
         self._pulse.become("draining")

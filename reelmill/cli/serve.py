@@ -41,7 +41,8 @@ def worker(
 ) -> None:
     """Load a model and work jobs until SIGTERM or Ctrl-C; logs go to standard error.
 
-    Exit codes: 0 after a drain; 1 it cannot start like this; 2 wrong option or setting; 3 no database; 70 it crashed.
+    Exit codes: 0 after a drain; 1 it cannot start like this; 2 wrong option or setting; 3 no database; 70 it crashed;
+    with several processes, 128 + signal when a second signal cut the drain short.
 
     Example: `reelmill worker --model OpenGVLab/InternVL2_5-1B --gpus all --gpus-per-shard 1`
     """

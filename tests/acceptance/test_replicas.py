@@ -37,6 +37,20 @@ configure_logging(settings())
 run_worker(settings(), load)
 """
 
+# Celery's own consumer breaks as soon as it starts: the rest of the worker is the real one.
+BROKEN_CONSUMER = """
+import sys
+from celery.worker.consumer import Consumer
+from reelmill.logs import configure_logging
+from reelmill.settings import settings
+from worker.lifecycle import run_worker
+def start(self):
+    raise RuntimeError("broken on purpose")
+Consumer.start = start
+configure_logging(settings())
+run_worker(settings())
+"""
+
 
 def _specs(s3_server: S3Server, prefix: str, count: int, model: str = "default") -> list[JobSpec]:
     return [
@@ -187,3 +201,16 @@ def _redis(port: int, directory: Path) -> Iterator[None]:
     finally:
         server.kill()
         server.wait(timeout=10)
+
+
+def test_a_worker_whose_celery_gives_up_leaves_with_the_code_for_it_and_retires(mill: ServiceUrls) -> None:
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "REELMILL_MODEL": str(TINY_MODEL)}
+    command = [sys.executable, "-c", BROKEN_CONSUMER]
+    run = subprocess.run(
+        command, check=False, capture_output=True, text=True, timeout=120, cwd=REPOSITORY, env=environment
+    )
+    assert run.returncode == 70, run.stderr
+    assert "broken on purpose" in run.stderr
+    assert rows(mill.database_url, "SELECT count(*) FILTER (WHERE retired_at IS NULL), count(*) FROM workers") == [
+        (0, 1)
+    ]

@@ -28,13 +28,25 @@ from worker.supervisor import Supervisor
 policy = RestartPolicy(first_delay_s=0.01, longest_delay_s=0.05)
 replicas = [Replica(str(i), ["sh", "-c", c], os.environ, policy) for i, c in enumerate(sys.argv[1:])]
 try:
-    Supervisor(Settings(heartbeat_s=0.2), replicas).run()
+    Supervisor(Settings(heartbeat_s=0.2, lease_s=3), replicas).run()
 except ReelmillError as error:
     write_reelmill_error(error, as_json=True)
     sys.exit(1)
 """
 GENTLE = "trap 'echo drained >> {0}; exit 0' TERM; echo $$ >> {0}.pids; while :; do sleep 0.05; done"
 STUBBORN = "trap 'echo heard >> {0}' TERM; echo $$ >> {0}.pids; while :; do sleep 0.05; done"
+
+# Keeps its record fresh, as a worker does.
+BEATING = """
+import sys, os, time
+from reelmill.settings import Settings
+from worker.pulse import Pulse
+pulse = Pulse(Settings(lease_s=3)).start()
+open(sys.argv[1] + ".pids", "a").write(f"{os.getpid()}\\n")
+while True:
+    pulse.beat()
+    time.sleep(0.2)
+"""
 
 Supervise = Callable[..., subprocess.Popen[str]]
 
@@ -130,8 +142,20 @@ def test_a_second_signal_kills_what_does_not_drain(supervise: Supervise, tmp_pat
     wait_until((tmp_path / "a").exists)
     assert process.poll() is None
     process.terminate()
-    process.wait(timeout=20)
+    assert process.wait(timeout=20) == 128 + signal.SIGTERM
     assert not any(map(_runs, _pids(tmp_path, "a")))
+
+
+def test_a_process_that_hangs_is_killed_and_starts_again_and_its_silent_but_recordless_neighbour_is_left_alone(
+    supervise: Supervise, tmp_path: Path
+) -> None:
+    beating = f"exec {sys.executable} -c '{BEATING}' {tmp_path / 'a'}"
+    supervise(beating, GENTLE.format(tmp_path / "b"))
+    wait_until(lambda: len(_pids(tmp_path, "a")) == len(_pids(tmp_path, "b")) == 1)
+    os.kill(int(_pids(tmp_path, "a")[0]), signal.SIGSTOP)
+    wait_until(lambda: len(_pids(tmp_path, "a")) == 2, timeout_s=60)
+    assert not _runs(_pids(tmp_path, "a")[0])
+    assert len(_pids(tmp_path, "b")) == 1
 
 
 def test_when_the_supervisor_itself_is_killed_its_processes_drain(supervise: Supervise, tmp_path: Path) -> None:
