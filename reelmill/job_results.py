@@ -45,6 +45,7 @@ class JobResults:
         answers: one per segment and question.
         groundings: one per phrase and frame, also where nothing was found (`status`).
         times: seconds spent in each stage.
+        tiles: that its media became; 0 of jobs from before they were counted.
         prompt_tokens, output_tokens: of all its requests together.
     """
 
@@ -58,6 +59,7 @@ class JobResults:
     times: StageTimes
     prompt_tokens: int
     output_tokens: int
+    tiles: int = 0
 
     @property
     def boxes(self) -> tuple[Box, ...]:

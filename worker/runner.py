@@ -118,4 +118,11 @@ def _facts(source: SourceMedia, found: FetchedObject) -> MediaFacts:
 
 
 def _times(fetch_s: float, decode_s: float, seen: Observations) -> StageTimes:
-    return StageTimes(fetch_s, decode_s, seen.wait_s, seen.vision_s, seen.generate_s)
+    return StageTimes(
+        fetch_s=fetch_s,
+        decode_s=decode_s,
+        wait_s=seen.wait_s,
+        vision_s=seen.vision_s,
+        prefill_s=seen.prefill_s,
+        generate_s=seen.generate_s,
+    )

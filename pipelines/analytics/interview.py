@@ -19,13 +19,17 @@ from reelmill.schema import AnswerResult, Ask, Caption, CaptionResult, Generatio
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """What was said, and the longest wall seconds that a request waited, was encoded and generated."""
+    """What was said, and the wall seconds of the slowest request; where rounds follow each other, of each the slowest.
+
+    So the four times are parts of one path through the interview and add up to its length.
+    """
 
     captions: tuple[CaptionResult, ...]
     answers: tuple[AnswerResult, ...]
     groundings: tuple[GroundingResult, ...]
     wait_s: float
     vision_s: float
+    prefill_s: float
     generate_s: float
 
 
@@ -36,7 +40,8 @@ class Interview:
         self._backend = backend
         self._generation = generation
         self._cancellation = cancellation
-        self._completions: list[Completion] = []
+        self._slowest: list[Completion] = []
+        """Of each round; a round lasts as long as it."""
 
     def run(self, tasks: Sequence[Task], scenes: Sequence[Scene]) -> Observations:
         """Ask every task of every scene, in rounds; a round's requests are in flight together.
@@ -50,9 +55,10 @@ class Interview:
             captions=tuple(row for row in found if isinstance(row, CaptionResult)),
             answers=tuple(row for row in found if isinstance(row, AnswerResult)),
             groundings=tuple(row for row in found if isinstance(row, GroundingResult)),
-            wait_s=max((c.wait_s for c in self._completions), default=0.0),
-            vision_s=max((c.vision_s for c in self._completions), default=0.0),
-            generate_s=max((c.generate_s for c in self._completions), default=0.0),
+            wait_s=sum(slowest.wait_s for slowest in self._slowest),
+            vision_s=sum(slowest.vision_s for slowest in self._slowest),
+            prefill_s=sum(slowest.prefill_s for slowest in self._slowest),
+            generate_s=sum(slowest.generate_s for slowest in self._slowest),
         )
 
     def _hold(self, dialogues: list[Dialogue[Any]]) -> list[Any]:
@@ -82,8 +88,12 @@ class Interview:
             for future in futures:
                 future.cancel()
             raise
-        self._completions.extend(completions)
+        self._slowest.append(max(completions, key=_seconds))
         return completions
+
+
+def _seconds(completion: Completion) -> float:
+    return completion.wait_s + completion.vision_s + completion.prefill_s + completion.generate_s
 
 
 def _dialogue(index: int, task: Task, scene: Scene) -> Dialogue[Any]:

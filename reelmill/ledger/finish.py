@@ -31,20 +31,12 @@ _DELETE_EARLIER = text(
     """  # noqa: S608 - constant text; boxes go with their groundings
 )
 
-# One statement: the fence comes first, and where it finds no row nothing else is written.
+# One statement: the fence comes first, and where it finds no row nothing else is written. The job's own row comes
+# last, because it says how long the others took: the counts make it wait for them.
 _SUCCEED = text(
     f"""
     WITH fenced AS (
-        UPDATE jobs
-        SET state = 'succeeded', lease_token = NULL, lease_expires_at = NULL, finished_at = now(),
-            cancel_requested_at = NULL, fetch_s = :fetch_s, decode_s = :decode_s, wait_s = :wait_s,
-            vision_s = :vision_s, generate_s = :generate_s,
-            prompt_tokens = :prompt_tokens, output_tokens = :output_tokens
-        WHERE {_FENCE}
-        RETURNING id, attempt
-    ), noted AS (
-        UPDATE attempts SET outcome = 'succeeded', finished_at = now()
-        FROM fenced WHERE job_id = fenced.id AND attempts.attempt = fenced.attempt
+        SELECT id, attempt FROM jobs WHERE {_FENCE} FOR NO KEY UPDATE
     ), read_media AS (
         UPDATE media
         SET kind = seen.kind, format = seen.format, codec = seen.codec, width = seen.width, height = seen.height,
@@ -52,21 +44,25 @@ _SUCCEED = text(
             duration_s = seen.duration_s, fps = seen.fps, decode_errors = seen.decode_errors
         FROM fenced, json_populate_recordset(NULL::media, CAST(:media AS json)) AS seen
         WHERE media.job_id = fenced.id AND media.ordinal = seen.ordinal
+        RETURNING 1
     ), new_segments AS (
         INSERT INTO segments (job_id, ordinal, start_s, end_s, frame_media, frame_indices, frame_timestamps_s,
                               tile_counts)
         SELECT fenced.id, ordinal, start_s, end_s, frame_media, frame_indices, frame_timestamps_s, tile_counts
         FROM fenced, json_populate_recordset(NULL::segments, CAST(:segments AS json))
+        RETURNING 1
     ), new_captions AS (
         INSERT INTO captions (job_id, segment, task, text, raw_text, finish_reason, prompt_tokens, output_tokens)
         SELECT fenced.id, segment, task, text, raw_text, finish_reason, prompt_tokens, output_tokens
         FROM fenced, json_populate_recordset(NULL::captions, CAST(:captions AS json))
+        RETURNING 1
     ), new_answers AS (
         INSERT INTO answers (job_id, segment, task, ordinal, question, text, raw_text, finish_reason, prompt_tokens,
                              output_tokens)
         SELECT fenced.id, segment, task, ordinal, question, text, raw_text, finish_reason, prompt_tokens,
                output_tokens
         FROM fenced, json_populate_recordset(NULL::answers, CAST(:answers AS json))
+        RETURNING 1
     ), new_groundings AS (
         INSERT INTO groundings (job_id, segment, task, ordinal, phrase, media_ordinal, frame_index, timestamp_s,
                                 tile_count, status, problem, text, raw_text, finish_reason, prompt_tokens,
@@ -74,14 +70,34 @@ _SUCCEED = text(
         SELECT fenced.id, segment, task, ordinal, phrase, media_ordinal, frame_index, timestamp_s,
                tile_count, status, problem, text, raw_text, finish_reason, prompt_tokens, output_tokens
         FROM fenced, json_populate_recordset(NULL::groundings, CAST(:groundings AS json))
+        RETURNING 1
     ), new_boxes AS (
         INSERT INTO boxes (job_id, segment, task, grounding, ordinal, phrase, label, media_ordinal, frame_index,
                            timestamp_s, x1, y1, x2, y2, x1_px, y1_px, x2_px, y2_px)
         SELECT fenced.id, segment, task, grounding, ordinal, phrase, label, media_ordinal, frame_index,
                timestamp_s, x1, y1, x2, y2, x1_px, y1_px, x2_px, y2_px
         FROM fenced, json_populate_recordset(NULL::boxes, CAST(:boxes AS json))
+        RETURNING 1
+    ), written AS MATERIALIZED (
+        SELECT (SELECT count(*) FROM read_media) + (SELECT count(*) FROM new_segments)
+             + (SELECT count(*) FROM new_captions) + (SELECT count(*) FROM new_answers)
+             + (SELECT count(*) FROM new_groundings) + (SELECT count(*) FROM new_boxes) AS rows,
+             clock_timestamp() AS at
+    ), ended AS (
+        UPDATE jobs
+        SET state = 'succeeded', lease_token = NULL, lease_expires_at = NULL, finished_at = written.at,
+            cancel_requested_at = NULL, fetch_s = :fetch_s, decode_s = :decode_s, wait_s = :wait_s,
+            vision_s = :vision_s, prefill_s = :prefill_s, generate_s = :generate_s,
+            write_s = extract(epoch FROM written.at - now()),
+            tiles = :tiles, prompt_tokens = :prompt_tokens, output_tokens = :output_tokens
+        FROM fenced, written
+        WHERE jobs.id = fenced.id
+        RETURNING jobs.id, jobs.attempt, jobs.finished_at
+    ), noted AS (
+        UPDATE attempts SET outcome = 'succeeded', finished_at = ended.finished_at
+        FROM ended WHERE job_id = ended.id AND attempts.attempt = ended.attempt
     )
-    SELECT count(*) FROM fenced
+    SELECT count(*) FROM ended
     """  # noqa: S608 - constant text
 )
 

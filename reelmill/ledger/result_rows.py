@@ -29,7 +29,7 @@ def documents(result: JobResult) -> dict[str, str]:
 
 
 def totals(result: JobResult) -> Row:
-    """Stage times and token counts of the whole job, for its own row."""
+    """Stage times, tiles and token counts of the whole job, for its own row."""
     observed: tuple[CaptionResult | AnswerResult | GroundingResult, ...] = (
         *result.captions,
         *result.answers,
@@ -42,7 +42,9 @@ def totals(result: JobResult) -> Row:
         "decode_s": times.decode_s,
         "wait_s": times.wait_s,
         "vision_s": times.vision_s,
+        "prefill_s": times.prefill_s,
         "generate_s": times.generate_s,
+        "tiles": sum(frame.tile_count for segment in result.segments for frame in segment.frames),
         "prompt_tokens": sum(words.prompt_tokens for words in generated),
         "output_tokens": sum(words.output_tokens for words in generated),
     }

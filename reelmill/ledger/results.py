@@ -33,7 +33,8 @@ def _rows_of(table: str, key: str) -> str:
 
 
 _COLUMNS = f"""
-    id, labels, fetch_s, decode_s, wait_s, vision_s, generate_s, prompt_tokens, output_tokens,
+    id, labels, fetch_s, decode_s, wait_s, vision_s, prefill_s, generate_s, write_s, tiles, prompt_tokens,
+    output_tokens,
     {_rows_of("media", "ordinal")},
     {_rows_of("segments", "ordinal")},
     {_rows_of("captions", "segment, task")},
@@ -78,6 +79,7 @@ def _job_results(row: Mapping[Any, Any]) -> JobResults:
         answers=tuple(_answer(found) for found in row["answers"] or ()),
         groundings=tuple(_grounding(found, boxes) for found in row["groundings"] or ()),
         times=StageTimes(**{stage.name: row[stage.name] or 0.0 for stage in fields(StageTimes)}),
+        tiles=row["tiles"] or 0,
         prompt_tokens=row["prompt_tokens"] or 0,
         output_tokens=row["output_tokens"] or 0,
     )

@@ -84,6 +84,7 @@ def _facts(found: JobResults) -> tuple[str, ...]:
         facts += [f"{seen.duration_s:.1f} s"] if seen.duration_s is not None else []
         facts += [f"{seen.decode_errors} decoding errors"] if seen.decode_errors else []
     facts += [f"{key}={value}" for key, value in found.labels.items()]
+    facts += [f"{found.tiles:,} tiles"] if found.tiles else []
     facts += [f"{found.prompt_tokens:,} tokens in, {found.output_tokens:,} out"] if found.prompt_tokens else []
     return tuple(facts)
 

@@ -121,13 +121,29 @@ class GroundingResult:
 
 @dataclass(frozen=True, slots=True)
 class StageTimes:
-    """Wall seconds that one job spent in each stage of its last attempt."""
+    """Wall seconds that one job spent in each stage of its last attempt, in their order.
+
+    Their sum is the attempt's time, but for moments between the stages and for room in memory that it waited for
+    (`max_tile_mb`). Questions are asked together, so the model's four stages are those of the slowest one; turns of a
+    conversation follow each other and add up.
+
+    Attributes:
+        fetch_s: from asking for the first media to holding the last.
+        decode_s: media to tiles, the wait for a free decode process included.
+        wait_s: in the engine's queue.
+        vision_s: tiles encoded, together with those of other requests in the same pass.
+        prefill_s: from there to the first token; 0 where the engine cannot tell (then generate_s has it).
+        generate_s: from the first token to the last.
+        write_s: the database wrote the results, up to the commit; the ledger knows it, the worker says 0.
+    """
 
     fetch_s: float = 0.0
     decode_s: float = 0.0
     wait_s: float = 0.0
     vision_s: float = 0.0
+    prefill_s: float = 0.0
     generate_s: float = 0.0
+    write_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def result(said: str = "a cat", *, media_count: int = 1) -> JobResult:
             GroundingResult(0, 2, 0, "cat", frame, "found", words("[[…]]"), (box, box)),
             GroundingResult(0, 2, 1, "dog", frame, "malformed", words("[[1, 2"), problem="three numbers are missing"),
         ),
-        times=StageTimes(0.1, 0.2, 0.3, 0.4, 0.5),
+        times=StageTimes(0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -21,6 +24,7 @@ from tests.integration.ledger.helpers import (
     count_results,
     expire,
     job_row,
+    one,
     outcomes,
     result,
     spec,
@@ -30,6 +34,7 @@ from tests.integration.ledger.helpers import (
     words,
 )
 
+WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
 NOTHING = {"segments": 0, "captions": 0, "answers": 0, "groundings": 0, "boxes": 0}
 EVERYTHING = {"segments": 2, "captions": 2, "answers": 2, "groundings": 2, "boxes": 2}
 
@@ -45,7 +50,8 @@ def test_success_writes_every_row_and_reading_gives_back_what_was_found(db: Data
     assert found.captions == wanted.captions
     assert found.answers == wanted.answers
     assert found.groundings == wanted.groundings
-    assert found.times == wanted.times
+    assert replace(found.times, write_s=0.0) == wanted.times
+    assert found.tiles == 5
     assert (found.prompt_tokens, found.output_tokens, found.labels) == (600, 42, {"k": "v"})
     assert len(found.boxes) == 2
     row = job_row(db, job_id)
@@ -70,6 +76,48 @@ def test_a_stale_lease_writes_nothing_at_all(db: Database, known_attempt: bool) 
     row = job_row(db, job_id)
     assert (row["state"], row["lease_token"], row["error_code"]) == ("running", newer.lease_token, None)
     assert outcomes(db, job_id) == ["lost", "running"]
+
+
+SLOW_INSERT = """
+    CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS
+        $$ BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END $$;
+    CREATE TRIGGER dawdle BEFORE INSERT ON {table} FOR EACH ROW EXECUTE FUNCTION dawdle()
+"""
+
+
+@pytest.mark.parametrize("table", ["segments", "captions", "answers", "groundings", "boxes"])
+def test_the_time_of_writing_covers_every_row_and_the_job_ends_after_it(db: Database, table: str) -> None:
+    (job_id,) = submit(db)
+    with db.transaction() as connection:
+        connection.execute(text(SLOW_INSERT.format(table=table)))
+    try:
+        assert succeed(db, take(db).lease, result())
+    finally:
+        with db.transaction() as connection:
+            connection.execute(text("DROP FUNCTION dawdle CASCADE"))
+    (found,) = results(db, job_ids=[job_id])
+    row = job_row(db, job_id)
+    assert found.times.write_s >= 2 * 0.05
+    assert (row["finished_at"] - row["started_at"]).total_seconds() >= found.times.write_s
+    ended = one(db, "SELECT finished_at FROM attempts WHERE job_id = :id", id=job_id)
+    assert ended == row["finished_at"]
+
+
+@pytest.mark.parametrize("extended", [True, False])
+def test_a_report_that_waits_for_a_heartbeat_is_written_once(db: Database, extended: bool) -> None:
+    (job_id,) = submit(db)
+    lease = take(db).lease
+    change = "lease_expires_at = now() + interval '1 hour'" if extended else "lease_token = gen_random_uuid()"
+    with ThreadPoolExecutor(1) as reporter:
+        with db.transaction() as other:
+            other.execute(text(f"UPDATE jobs SET {change} WHERE id = :id"), {"id": job_id})
+            report = reporter.submit(succeed, db, lease, result())
+            while one(db, WAITING) == 0:
+                assert not report.done(), "the report did not wait for the row"
+                time.sleep(0.01)
+        assert report.result(timeout=60) is extended
+    assert count_results(db, job_id) == (EVERYTHING if extended else NOTHING)
+    assert state(db, job_id) == ("succeeded" if extended else "running")
 
 
 def test_a_second_success_with_the_same_lease_changes_nothing(db: Database) -> None:

@@ -89,6 +89,39 @@ def test_turns_of_a_conversation_carry_their_history() -> None:
     assert backend.requests[1].history == (("<image>\nA?", "re: <image>\nA?"),)
 
 
+def timed(wait_s: float, vision_s: float, prefill_s: float, generate_s: float) -> Completion:
+    return Completion(
+        "x", "x", (1,), 10, "stop", wait_s=wait_s, vision_s=vision_s, prefill_s=prefill_s, generate_s=generate_s
+    )
+
+
+class TimedBackend(EchoBackend):
+    """Answers with these times, one after the other."""
+
+    def __init__(self, *times: Completion) -> None:
+        super().__init__()
+        self._times = iter(times)
+
+    def submit(self, request: ChatRequest) -> Future[Completion]:
+        future: Future[Completion] = Future()
+        future.set_result(next(self._times))
+        return future
+
+
+def test_the_times_of_questions_asked_together_are_those_of_the_slowest() -> None:
+    backend = TimedBackend(timed(0.0, 1.0, 2.0, 3.0), timed(4.0, 0.5, 1.0, 2.0), timed(0.0, 0.0, 0.0, 5.0))
+    found = interview(backend, [Ask("A?", "B?", "C?")], scenes_of(media(0)))
+    assert (found.wait_s, found.vision_s, found.prefill_s, found.generate_s) == (4.0, 0.5, 1.0, 2.0)
+
+
+def test_the_times_of_turns_add_up_and_the_slowest_of_each_round_counts() -> None:
+    first_round = (timed(0.0, 1.0, 1.0, 1.0), timed(0.0, 0.0, 0.0, 9.0))
+    backend = TimedBackend(*first_round, timed(1.0, 0.0, 2.0, 3.0))
+    tasks: list[Task] = [Ask("A?", "B?", conversation=True), Caption()]
+    found = interview(backend, tasks, scenes_of(media(0)))
+    assert (found.wait_s, found.vision_s, found.prefill_s, found.generate_s) == (1.0, 0.0, 2.0, 12.0)
+
+
 def test_grounding_looks_at_each_frame_alone_and_names_it() -> None:
     backend = EchoBackend("<ref>dog</ref><box>[[0, 0, 500, 1000]]</box>")
     found = interview(backend, [Ground("dog")], scenes_of(media(0, "video", segments=2, frames=2)))

@@ -45,7 +45,8 @@ def job_results(number: int = 1, *, media: tuple[StoredMedia, ...] = (stored(),)
             GroundingResult(1, 2, 1, "dog", SECOND, "absent", words("none")),
             GroundingResult(1, 2, 2, "bird", SECOND, "malformed", words("[[1,"), problem="cut off"),
         ),
-        times=StageTimes(0.1, 0.2, 0.3, 0.4, 0.5),
+        times=StageTimes(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
         prompt_tokens=40,
         output_tokens=12,
+        tiles=3,
     )

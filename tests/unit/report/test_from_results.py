@@ -67,9 +67,10 @@ def job(**fields: object) -> JobResults:
         captions=(CaptionResult(0, 0, words("A dog runs.")),),
         answers=(AnswerResult(0, 1, 0, "How many?", words("one")),),
         groundings=(grounding(frame(5)), grounding(frame(50), box(), ordinal=1), grounding(frame(100), ordinal=2)),
-        times=StageTimes(0.1, 0.2, 0.3, 0.4, 0.5),
+        times=StageTimes(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7),
         prompt_tokens=1200,
         output_tokens=30,
+        tiles=3,
     )
     return replace(known, **fields)  # type: ignore[arg-type]
 
@@ -169,9 +170,10 @@ def test_a_long_video_shows_its_first_frames_and_says_how_many_are_left_out() ->
 def test_facts_and_times_are_those_of_the_job() -> None:
     page = from_results(job(), Named())
 
-    assert page.facts == ("640 × 480", "mp4/h264", "12.0 s", "night=7", "1,200 tokens in, 30 out")
+    assert page.facts == ("640 × 480", "mp4/h264", "12.0 s", "night=7", "3 tiles", "1,200 tokens in, 30 out")
     assert [(each.stage, each.seconds) for each in page.times] == [
-        *(("fetch", 0.1), ("decode", 0.2), ("wait", 0.3), ("vision", 0.4), ("generate", 0.5))
+        *(("fetch", 0.1), ("decode", 0.2), ("wait", 0.3), ("vision", 0.4)),
+        *(("prefill", 0.5), ("generate", 0.6), ("write", 0.7)),
     ]
 
 
