@@ -14,6 +14,9 @@ from tests.workers import REPOSITORY, rows, running_worker
 
 SHORT = Generation(max_new_tokens=12)
 
+STAGES = [f"{stage}_s > 0" for stage in ("fetch", "decode", "wait", "vision", "prefill", "generate", "write")]
+TOGETHER = "fetch_s + decode_s + wait_s + vision_s + prefill_s + generate_s + write_s"
+
 
 def test_media_in_s3_become_rows_that_sql_reads(mill: ServiceUrls, s3_server: S3Server, tmp_path: Path) -> None:
     image = s3_server.put("accept/photo é 1.png", noise_png(1, (300, 200)))
@@ -59,6 +62,10 @@ def test_media_in_s3_become_rows_that_sql_reads(mill: ServiceUrls, s3_server: S3
     assert rows(db, "SELECT count(*) FROM groundings WHERE phrase = 'the dog'") == [(1 + 2 * 4,)]
     assert rows(db, "SELECT DISTINCT state, attempt FROM jobs") == [("succeeded", 1)]
     assert rows(db, "SELECT outcome, count(*) FROM attempts GROUP BY 1") == [("succeeded", 3)]
+    assert rows(db, f"SELECT count(*) FROM jobs WHERE {' AND '.join(STAGES)} AND tiles > 0") == [(3,)]
+    # Stages follow each other: together they are no longer than the job was worked (two clocks, hence the moment).
+    elapsed_s = "extract(epoch FROM finished_at - started_at) + 0.1"
+    assert rows(db, f"SELECT count(*) FROM jobs WHERE {TOGETHER} <= {elapsed_s}") == [(3,)]
 
 
 def test_the_standard_celery_command_serves_too(mill: ServiceUrls, s3_server: S3Server, tmp_path: Path) -> None:
