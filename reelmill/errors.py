@@ -4,8 +4,12 @@ ReelmillError
 ├── SpecError                    a job, setting or argument that cannot be right
 │   ├── SettingsError            a REELMILL_… variable that is unknown or has a bad value
 │   ├── UnknownSchemeError       a URI that is neither s3:// nor file://
-│   └── UnknownModelError        no worker has ever served this model
-├── NotFoundError                no such job or batch
+│   ├── UnknownModelError        no worker has ever served this model
+│   ├── CronError                not a cron expression, or one that never comes
+│   ├── UnknownTimezoneError     not the name of a time zone
+│   └── NameTakenError           a schedule has this name already
+├── NotFoundError                no such job, batch or schedule
+├── ScheduleBusyError            the schedule's last batch is not done, and its overlap is refused
 ├── DatabaseUnavailableError     Postgres does not answer
 ├── BrokerUnavailableError       Redis does not answer
 ├── SchemaOutOfDateError         migrations not run, or newer than this code
@@ -37,6 +41,25 @@ class UnknownSchemeError(SpecError):
 
 class UnknownModelError(SpecError):
     code = "model_unknown"
+
+
+class CronError(SpecError):
+    code = "cron_invalid"
+    advice = 'Five fields: minute, hour, day of month, month, day of week; "0 2 * * *" is every night at two'
+
+
+class UnknownTimezoneError(SpecError):
+    code = "timezone_unknown"
+    advice = "Use a name of the IANA database, like Europe/Berlin or UTC"
+
+
+class NameTakenError(SpecError):
+    code = "name_taken"
+
+
+class ScheduleBusyError(ReelmillError):
+    code = "schedule_busy"
+    transient = True
 
 
 class NotFoundError(ReelmillError):
