@@ -4,18 +4,22 @@ from typing import TYPE_CHECKING, Any
 
 from reelmill.errors import (
     BrokerUnavailableError,
+    CronError,
     DatabaseUnavailableError,
     EmbeddedServicesError,
     ExportError,
     MissingExtraError,
+    NameTakenError,
     NoResultsError,
     NotFoundError,
     PictureError,
+    ScheduleBusyError,
     SchemaOutOfDateError,
     SettingsError,
     SpecError,
     UnknownModelError,
     UnknownSchemeError,
+    UnknownTimezoneError,
     WaitTimeoutError,
 )
 from reelmill.schema import (
@@ -32,6 +36,7 @@ from reelmill.schema import (
     JobSpec,
     JobState,
     MediaFacts,
+    PrefixSpec,
     ReelmillError,
     Sampling,
     SegmentResult,
@@ -43,14 +48,19 @@ if TYPE_CHECKING:
     from reelmill.async_batch import AsyncBatch
     from reelmill.async_client import AsyncClient
     from reelmill.async_job import AsyncJob
+    from reelmill.async_schedule import AsyncSchedule
     from reelmill.batch import Batch
     from reelmill.client import Client
     from reelmill.frame import Frame
     from reelmill.job import Job
     from reelmill.job_results import JobResults, StoredMedia
+    from reelmill.ledger.schedule_history import ScheduleRun
+    from reelmill.ledger.schedules import ScheduleView
     from reelmill.ledger.views import AttemptView, BatchState, BatchStatus, BatchView, JobError, JobView
     from reelmill.ledger.workers import WorkerView
     from reelmill.rows import ResultRow
+    from reelmill.schedule import Schedule
+    from reelmill.schema.schedule import CatchUp, Overlap
 
 __version__ = "0.1.0"
 
@@ -60,6 +70,7 @@ __all__ = [
     "AsyncBatch",
     "AsyncClient",
     "AsyncJob",
+    "AsyncSchedule",
     "AttemptView",
     "Batch",
     "BatchState",
@@ -69,7 +80,9 @@ __all__ = [
     "BrokerUnavailableError",
     "Caption",
     "CaptionResult",
+    "CatchUp",
     "Client",
+    "CronError",
     "DatabaseUnavailableError",
     "EmbeddedServicesError",
     "ExportError",
@@ -87,12 +100,19 @@ __all__ = [
     "JobView",
     "MediaFacts",
     "MissingExtraError",
+    "NameTakenError",
     "NoResultsError",
     "NotFoundError",
+    "Overlap",
     "PictureError",
+    "PrefixSpec",
     "ReelmillError",
     "ResultRow",
     "Sampling",
+    "Schedule",
+    "ScheduleBusyError",
+    "ScheduleRun",
+    "ScheduleView",
     "SchemaOutOfDateError",
     "SegmentResult",
     "SettingsError",
@@ -102,6 +122,7 @@ __all__ = [
     "Task",
     "UnknownModelError",
     "UnknownSchemeError",
+    "UnknownTimezoneError",
     "WaitTimeoutError",
     "WorkerView",
 ]
@@ -111,12 +132,17 @@ _ON_DEMAND = {
     "AsyncBatch": "reelmill.async_batch",
     "AsyncClient": "reelmill.async_client",
     "AsyncJob": "reelmill.async_job",
+    "AsyncSchedule": "reelmill.async_schedule",
     "Batch": "reelmill.batch",
     "Client": "reelmill.client",
     "Frame": "reelmill.frame",
     "Job": "reelmill.job",
     "ResultRow": "reelmill.rows",
+    "Schedule": "reelmill.schedule",
+    "ScheduleRun": "reelmill.ledger.schedule_history",
+    "ScheduleView": "reelmill.ledger.schedules",
     "WorkerView": "reelmill.ledger.workers",
+    **dict.fromkeys(("CatchUp", "Overlap"), "reelmill.schema.schedule"),
     **dict.fromkeys(("JobResults", "StoredMedia"), "reelmill.job_results"),
     **dict.fromkeys(
         ("AttemptView", "BatchState", "BatchStatus", "BatchView", "JobError", "JobView"), "reelmill.ledger.views"

@@ -10,9 +10,11 @@ from uuid import UUID
 
 from reelmill.async_batch import AsyncBatch
 from reelmill.async_job import AsyncJob
+from reelmill.async_schedule import AsyncSchedule
 from reelmill.client import Client
 from reelmill.ledger.workers import WorkerView
-from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, Sampling, Task
+from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, PrefixSpec, Sampling, Task
+from reelmill.schema.schedule import CatchUp, Overlap
 from reelmill.uris import MediaReference
 
 
@@ -94,6 +96,41 @@ class AsyncClient:
         """As `Client.batches`."""
         client = await self._client()
         return tuple(AsyncBatch(batch) for batch in await asyncio.to_thread(client.batches, limit))
+
+    async def add_schedule(
+        self,
+        name: str,
+        cron: str,
+        archive: PrefixSpec | Mapping[str, Any],
+        *,
+        timezone: str = "UTC",
+        overlap: Overlap | str = Overlap.SKIP,
+        catch_up: CatchUp | str = CatchUp.LATEST,
+        replace: bool = False,
+    ) -> AsyncSchedule:
+        """As `Client.add_schedule`."""
+        client = await self._client()
+        schedule = await asyncio.to_thread(
+            client.add_schedule,
+            name,
+            cron,
+            archive,
+            timezone=timezone,
+            overlap=overlap,
+            catch_up=catch_up,
+            replace=replace,
+        )
+        return AsyncSchedule(schedule)
+
+    async def schedule(self, name: str) -> AsyncSchedule:
+        """As `Client.schedule`. Raises NotFoundError."""
+        client = await self._client()
+        return AsyncSchedule(await asyncio.to_thread(client.schedule, name))
+
+    async def schedules(self) -> tuple[AsyncSchedule, ...]:
+        """As `Client.schedules`."""
+        client = await self._client()
+        return tuple(AsyncSchedule(schedule) for schedule in await asyncio.to_thread(client.schedules))
 
     async def workers(self) -> tuple[WorkerView, ...]:
         """As `Client.workers`."""

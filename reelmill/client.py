@@ -13,12 +13,15 @@ from reelmill.errors import NotFoundError
 from reelmill.job import Job
 from reelmill.ledger import views
 from reelmill.ledger.database import Database
+from reelmill.ledger.schedules import add_schedule, list_schedules, schedule_view
 from reelmill.ledger.submit import NewBatch, submit_jobs
 from reelmill.ledger.workers import WorkerView, list_workers
 from reelmill.mill import Mill
-from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, Sampling, Task
+from reelmill.schedule import Schedule
+from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, PrefixSpec, Sampling, Task
+from reelmill.schema.schedule import CatchUp, Overlap
 from reelmill.settings import settings
-from reelmill.specs import checked_specs, job_spec
+from reelmill.specs import checked_specs, job_spec, schedule_spec
 from reelmill.uris import MediaReference
 from reelmill.urls import find_urls
 
@@ -126,6 +129,54 @@ class Client:
     def batches(self, limit: int = 20) -> tuple[Batch, ...]:
         """The batches submitted latest, here or elsewhere, newest first."""
         return tuple(Batch(self._mill, view.id) for view in views.list_batches(self._mill.database, most=limit))
+
+    def add_schedule(
+        self,
+        name: str,
+        cron: str,
+        archive: PrefixSpec | Mapping[str, Any],
+        *,
+        timezone: str = "UTC",
+        overlap: Overlap | str = Overlap.SKIP,
+        catch_up: CatchUp | str = CatchUp.LATEST,
+        replace: bool = False,
+    ) -> Schedule:
+        """Submit a prefix again and again: each run is a batch of the objects that are new or changed by then.
+
+        Args:
+            name: unique, for people and the command line.
+            cron: minute, hour, day of month, month, day of week: "0 2 * * *"; or @hourly, @daily, …
+            archive: the prefix and what is asked of its objects, as a PrefixSpec or its fields.
+            timezone: whose clocks the expression follows, like "Europe/Berlin".
+            overlap: "skip" refuses a run while the last batch is not done, "allow" starts it.
+            catch_up: what becomes of runs that came due while no worker was alive: "latest", "none" or "all" of them.
+            replace: change the schedule of this name, if there is one.
+
+        Raises:
+            SpecError: names the field and the reason (CronError, UnknownTimezoneError, NameTakenError and
+                UnknownModelError among them).
+        """
+        spec = schedule_spec(
+            {
+                "name": name,
+                "cron": cron,
+                "archive": archive,
+                "timezone": timezone,
+                "overlap": overlap,
+                "catch_up": catch_up,
+            }
+        )
+        add_schedule(self._mill.database, spec, replace=replace)
+        return Schedule(self._mill, spec.name)
+
+    def schedule(self, name: str) -> Schedule:
+        """A schedule added earlier, here or elsewhere. Raises NotFoundError."""
+        schedule_view(self._mill.database, name)
+        return Schedule(self._mill, name)
+
+    def schedules(self) -> tuple[Schedule, ...]:
+        """All schedules: those due next first, the paused last."""
+        return tuple(Schedule(self._mill, view.name) for view in list_schedules(self._mill.database))
 
     def workers(self) -> tuple[WorkerView, ...]:
         """Worker processes heard of within a day, the latest first; `silent_s` tells who is still there."""

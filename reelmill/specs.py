@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from reelmill.errors import SpecError
 from reelmill.schema import JobSpec
 from reelmill.schema.frozen import spec_error
+from reelmill.schema.schedule import ScheduleSpec
 from reelmill.uris import check_uri, media_uris
 
 
@@ -25,6 +26,14 @@ def job_spec(fields: Mapping[str, Any]) -> JobSpec:
         given["media"] = media_uris(given["media"])
     try:
         return JobSpec.model_validate(given)
+    except ValidationError as error:
+        raise spec_error(error) from None
+
+
+def schedule_spec(fields: Mapping[str, Any]) -> ScheduleSpec:
+    """Validate the fields of a schedule. Raises SpecError, which names the field and the reason."""
+    try:
+        return ScheduleSpec.model_validate(fields)
     except ValidationError as error:
         raise spec_error(error) from None
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import Column, DateTime, Float, ForeignKey, Integer, MetaData, Text, Uuid, text
 from sqlalchemy.schema import SchemaItem
 
@@ -20,8 +22,9 @@ NONE_YET = text("0")
 OPEN = text("'{}'")
 
 
-def moment(name: str, *, nullable: bool = True, default_now: bool = False) -> Column[object]:
-    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=NOW if default_now else None)
+def moment(name: str, *, nullable: bool = True, default_now: bool = False, **options: Any) -> Column[object]:
+    default = NOW if default_now else None
+    return Column(name, DateTime(timezone=True), nullable=nullable, server_default=default, **options)
 
 
 def number(name: str, *, nullable: bool = True, comment: str | None = None) -> Column[float]:

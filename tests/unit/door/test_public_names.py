@@ -15,6 +15,7 @@ PUBLIC = [
     "AsyncBatch",
     "AsyncClient",
     "AsyncJob",
+    "AsyncSchedule",
     "AttemptView",
     "Batch",
     "BatchState",
@@ -24,7 +25,9 @@ PUBLIC = [
     "BrokerUnavailableError",
     "Caption",
     "CaptionResult",
+    "CatchUp",
     "Client",
+    "CronError",
     "DatabaseUnavailableError",
     "EmbeddedServicesError",
     "ExportError",
@@ -42,12 +45,19 @@ PUBLIC = [
     "JobView",
     "MediaFacts",
     "MissingExtraError",
+    "NameTakenError",
     "NoResultsError",
     "NotFoundError",
+    "Overlap",
     "PictureError",
+    "PrefixSpec",
     "ReelmillError",
     "ResultRow",
     "Sampling",
+    "Schedule",
+    "ScheduleBusyError",
+    "ScheduleRun",
+    "ScheduleView",
     "SchemaOutOfDateError",
     "SegmentResult",
     "SettingsError",
@@ -57,10 +67,11 @@ PUBLIC = [
     "Task",
     "UnknownModelError",
     "UnknownSchemeError",
+    "UnknownTimezoneError",
     "WaitTimeoutError",
     "WorkerView",
 ]
-AWAITED = {"AsyncClient": "Client", "AsyncBatch": "Batch", "AsyncJob": "Job"}
+AWAITED = {"AsyncClient": "Client", "AsyncBatch": "Batch", "AsyncJob": "Job", "AsyncSchedule": "Schedule"}
 
 
 def public_members(kind: type) -> Iterator[str]:
