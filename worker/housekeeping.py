@@ -10,6 +10,7 @@ from reelmill.bells import Bells
 from reelmill.ledger.bells import queued_by_model
 from reelmill.ledger.claim import SUSPECT_PATIENCE_S, waiting_suspects
 from reelmill.ledger.database import Database
+from reelmill.ledger.schedule_ticks import start_due_schedules
 from reelmill.ledger.sweep import sweep_elected
 from reelmill.settings import Settings
 from reelmill.urls import service_urls
@@ -19,7 +20,10 @@ log = structlog.get_logger(__name__)
 
 
 class Housekeeping:
-    """Requeue what lost its worker, ring for what is queued, make room for suspects. Short statements only."""
+    """Requeue what lost its worker, start schedules, ring for what is queued, make room for suspects.
+
+    Short statements only.
+    """
 
     def __init__(
         self, settings: Settings, database: Database, bells: Bells, make_room: Callable[[], None] | None = None
@@ -36,10 +40,19 @@ class Housekeeping:
             return
         if report.requeued or report.failed or report.cancelled:
             log.warning("leases ran out", requeued=report.requeued, failed=report.failed, cancelled=report.cancelled)
+        self._start_schedules()
         for model, queued in queued_by_model(self._database, self._settings.max_bells).items():
             self._bells.ring(model, queued)
         if self._make_room is not None and self._suspects_wait():
             self._make_room()
+
+    def _start_schedules(self) -> None:
+        """What is due becomes a batch and a scan; the scanning itself is not done here."""
+        report = start_due_schedules(self._database)
+        for name, problem in report.problems.items():
+            log.error("a schedule cannot be started", schedule=name, error=problem)
+        if report.started or report.skipped:
+            log.info("schedules were due", started=report.started, skipped=report.skipped)
 
     def _suspects_wait(self) -> bool:
         return waiting_suspects(self._database, self._settings.served_model_name, older_than_s=SUSPECT_PATIENCE_S) > 0

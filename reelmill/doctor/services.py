@@ -14,36 +14,55 @@ from reelmill.doctor.in_force import masked
 from reelmill.embedded import ServiceUrls, locate
 from reelmill.errors import BrokerUnavailableError, DatabaseUnavailableError
 from reelmill.ledger.database import Database
+from reelmill.ledger.schedules import list_schedules, overdue_schedules
 from reelmill.schema import ReelmillError
 from reelmill.settings import Settings
 
 ANSWER_TIMEOUT_S = 3.0
+OVERDUE_S = 60.0
+"""Housekeeping comes by every few seconds; whoever waited for longer was not seen by any."""
 
 
 def check_services(settings: Settings) -> list[Check]:
     """Look at each service once; takes some seconds when one is dead."""
     embedded = locate()
     return [
-        _database(settings, embedded),
+        *_database(settings, embedded),
         _redis(settings, embedded),
         _embedded(settings, embedded),
         *_s3(settings),
     ]
 
 
-def _database(settings: Settings, embedded: ServiceUrls | None) -> Check:
+def _database(settings: Settings, embedded: ServiceUrls | None) -> list[Check]:
     url = settings.database_url.get_secret_value() if settings.database_url else embedded and embedded.database_url
     if not url:
-        return Check.failed("database", DatabaseUnavailableError("none is named, and the embedded one does not run"))
+        return [Check.failed("database", DatabaseUnavailableError("none is named, and the embedded one does not run"))]
     try:
         database = Database(url, pool_size=1)
         try:
             database.check_schema()
+            schedules = _schedules(database, settings)
         finally:
             database.close()
     except ReelmillError as error:
-        return Check.failed("database", error)
-    return Check("database", Status.OK, f"{database.name} answers, its tables are up to date")
+        return [Check.failed("database", error)]
+    return [Check("database", Status.OK, f"{database.name} answers, its tables are up to date"), *schedules]
+
+
+def _schedules(database: Database, settings: Settings) -> list[Check]:
+    """Nothing to say where there are none. Housekeeping leaves no trace of its own: what is overdue tells."""
+    name, listed = "schedules", list_schedules(database)
+    overdue = overdue_schedules(database, by_s=OVERDUE_S + settings.housekeeping_s)
+    troubled = [view for view in listed if view.problem]
+    if troubled:
+        message = f"{troubled[0].name!r} cannot be started: {troubled[0].problem}"
+        return [Check(name, Status.WARN, message, "Correct it with `reelmill schedule add --replace`")]
+    if overdue:
+        longest, seconds = overdue[0]
+        message = f"{len(overdue)} of {len(listed)} overdue, {longest!r} for {seconds / 60:.0f} min: nobody starts them"
+        return [Check(name, Status.WARN, message, "Start a worker, or `reelmill housekeep`")]
+    return [Check(name, Status.OK, f"{len(listed)}, none overdue")] if listed else []
 
 
 def _redis(settings: Settings, embedded: ServiceUrls | None) -> Check:

@@ -15,7 +15,6 @@ from reelmill.ledger.ids import new_id
 from reelmill.ledger.schedule_history import ScheduleRun, schedule_history
 from reelmill.ledger.submit import check_model
 from reelmill.ledger.text import to_json
-from reelmill.schema.archive import PrefixSpec
 from reelmill.schema.schedule import CatchUp, Overlap, ScheduleSpec
 
 _COLUMNS = "name, cron, timezone, archive, overlap, catch_up, created_at, paused_at, next_run_at, problem"
@@ -26,7 +25,8 @@ class ScheduleView:
     """A schedule as it stands.
 
     Attributes:
-        archive: the prefix, and what is asked of the objects in it.
+        archive: the prefix, and what is asked of the objects in it, as the fields of a PrefixSpec: also those that a
+            newer reelmill has stored.
         paused_at: since when it is paused; None while it runs.
         next_run_at: when it is due next; None while it is paused.
         problem: why its last run could not be started; None when all is well.
@@ -36,7 +36,7 @@ class ScheduleView:
     name: str
     cron: str
     timezone: str
-    archive: PrefixSpec
+    archive: dict[str, Any]
     overlap: Overlap
     catch_up: CatchUp
     created_at: datetime
@@ -192,8 +192,6 @@ def no_schedule(name: str) -> NotFoundError:
 
 
 def _view(db: Database, row: RowMapping) -> ScheduleView:
-    values: dict[str, Any] = dict(row)
     last = next(iter(schedule_history(db, row["name"], most=1)), None)
-    archive = PrefixSpec.model_validate(values.pop("archive"))
-    overlap, catch_up = Overlap(values.pop("overlap")), CatchUp(values.pop("catch_up"))
-    return ScheduleView(**values, archive=archive, overlap=overlap, catch_up=catch_up, last_run=last)
+    kinds = {"overlap": Overlap(row["overlap"]), "catch_up": CatchUp(row["catch_up"])}
+    return ScheduleView(**{**row, **kinds}, last_run=last)
