@@ -9,7 +9,21 @@ from typing import Annotated
 import typer
 
 from reelmill import __version__
-from reelmill.cli import ask, demo, doctor, jobs, model, report, results, serve, services, submit, wait, workers
+from reelmill.cli import (
+    ask,
+    demo,
+    doctor,
+    jobs,
+    model,
+    report,
+    results,
+    schedule,
+    serve,
+    services,
+    submit,
+    wait,
+    workers,
+)
 from reelmill.cli.exit_codes import ExitCode
 from reelmill.cli.output import JSON_FLAG, write_error, write_reelmill_error
 from reelmill.schema import ReelmillError
@@ -35,6 +49,7 @@ for panel, commands in {
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.add_typer(schedule.schedule, name="schedule", rich_help_panel="Jobs")
 app.add_typer(model.model, name="model", rich_help_panel="Models")
 
 

@@ -9,7 +9,7 @@ import typer
 
 from reelmill.cli.database import opened_database
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.submit import ASKED, HOW, given, labels_of, tasks_of
+from reelmill.cli.template import ASKED, HOW, given, labels_of, tasks_of
 from reelmill.schema import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -70,7 +70,8 @@ def add(
     ] = "none",
     limit: Annotated[int | None, typer.Option(help="At most so many jobs a run.", rich_help_panel=WHICH)] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Every run works everything again, not only what is new.", rich_help_panel=WHICH)
+        bool,
+        typer.Option("--force", help="Every run works everything again, not only what is new.", rich_help_panel=WHICH),
     ] = False,
     num_segments: Annotated[
         int | None, typer.Option(help="Frames taken from a video.", show_default="8", rich_help_panel=HOW)
@@ -95,7 +96,7 @@ def add(
 
     Workers start the runs, or `reelmill housekeep`; exactly one batch for each time, however many there are.
 
-    Example: `reelmill schedule add nightly --cron "0 2 * * *" --timezone Europe/Berlin --prefix s3://archive/ --caption`
+    Example: `reelmill schedule add nightly --cron "0 2 * * *" --timezone Europe/Berlin --prefix s3://a/b/ --caption`
     """
     archive = {
         "prefix": prefix,
@@ -161,7 +162,7 @@ def show(
         return
     from reelmill.cli.show_schedules import one_schedule
 
-    console().print(one_schedule(view, history))
+    console().print(one_schedule(view, history), soft_wrap=True)
 
 
 @schedule.command("run-now")

@@ -15,6 +15,8 @@ from reelmill.ledger.schedule_history import ScheduleRun
 from reelmill.ledger.schedules import ScheduleView
 from reelmill.schema import ReelmillError
 
+LONG = "%Y-%m-%d %H:%M %Z"
+SHORT = "%m-%d %H:%M %Z"
 STYLES = {
     "skipped": "yellow",
     "scanning": "cyan",
@@ -32,52 +34,46 @@ def schedules(listed: Sequence[ScheduleView]) -> RenderableType:
         return Text("There is no schedule. Add one: reelmill schedule add --help", style="yellow")
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("schedule", "next run", "last run", "", "prefix"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(heading, overflow="fold", no_wrap=heading.endswith("run"))
     for view in listed:
         state = Text("cannot be started", style="red") if view.problem else _state(view.last_run)
-        last = _clock(view.last_run.tick_at, _zone(view)) if view.last_run else "–"
-        table.add_row(Text(view.name), _next(view), last, state, Text(view.archive["prefix"]))
+        last = _clock(view.last_run.tick_at, _zone(view), SHORT) if view.last_run else "–"
+        table.add_row(Text(view.name), _next(view, SHORT), last, state, Text(view.archive["prefix"]))
     return table
 
 
 def one_schedule(view: ScheduleView, history: Sequence[ScheduleRun]) -> RenderableType:
     """All of one schedule, and its history."""
-    facts = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    asked = [task["kind"] for task in view.archive["tasks"]]
     rows = {
         "schedule": view.name,
         "when": f"{view.cron} · {_described(view)} · {view.timezone}",
         "next run": str(_next(view)),
         "prefix": view.archive["prefix"],
-        "asked": ", ".join(asked),
+        "asked": ", ".join(task["kind"] for task in view.archive["tasks"]),
         "model": view.archive["model"],
         "overlap": view.overlap.value,
         "catch up": view.catch_up.value,
     }
-    for name, value in rows.items():
-        facts.add_row(name, Text(value))
+    lines = [Text.assemble((f"{name:<10}", "dim"), value) for name, value in rows.items()]
     if view.problem:
-        facts.add_row("problem", Text(view.problem, style="red"))
-    return Group(facts, "", _history(history, _zone(view))) if history else facts
+        lines.append(Text.assemble((f"{'problem':<10}", "dim"), (view.problem, "red")))
+    return Group(*lines, *(line for run in history for line in _run(run, _zone(view))))
 
 
 def when(view: ScheduleView) -> str:
-    """`At 02:00 every day, Europe/Berlin; next 21.11.`: what a user checks first."""
+    """`At 02:00 every day (Europe/Berlin); next run …`: what a user checks first."""
     return f"{_described(view)} ({view.timezone}); next run {_next(view)}"
 
 
-def _history(history: Sequence[ScheduleRun], clocks: ZoneInfo) -> Table:
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    numbers = ("listed", "accepted", "skipped", "succeeded", "failed")
-    for heading in ("due", "run", *numbers, "batch"):
-        table.add_column(heading, justify="right" if heading in numbers else "left", no_wrap=True)
-    for run in history:
-        counts = (run.listed, run.accepted, run.skipped, run.succeeded, run.failed)
-        shown = [f"{count:,}" if run.batch_id and count is not None else "" for count in counts]
-        table.add_row(_clock(run.tick_at, clocks), _state(run), *shown, str(run.batch_id or ""))
-        if run.error_message:
-            table.add_row("", Text(run.error_message, style="red"))
-    return table
+def _run(run: ScheduleRun, clocks: ZoneInfo) -> list[Text]:
+    """What became of one time: a line, and one more for its counts and for its error."""
+    lines = [Text.assemble("\n", _clock(run.tick_at, clocks), "  ", _state(run), f"  {run.batch_id or ''}")]
+    if run.batch_id:
+        found = f"{run.listed or 0:,} listed, {run.accepted or 0:,} accepted, {run.skipped or 0:,} skipped"
+        lines.append(Text(f"  {found} · {run.succeeded:,} succeeded, {run.failed:,} failed", style="dim"))
+    if run.error_message:
+        lines.append(Text(f"  {run.error_code}: {run.error_message}", style="red"))
+    return lines
 
 
 def _state(run: ScheduleRun | None) -> Text:
@@ -88,14 +84,14 @@ def _state(run: ScheduleRun | None) -> Text:
     return Text(words, style=STYLES[run.state])
 
 
-def _next(view: ScheduleView) -> Text:
+def _next(view: ScheduleView, form: str = LONG) -> Text:
     if view.next_run_at is None:
         return Text("paused", style="yellow")
-    return Text(_clock(view.next_run_at, _zone(view)))
+    return Text(_clock(view.next_run_at, _zone(view), form))
 
 
-def _clock(moment: datetime, clocks: ZoneInfo) -> str:
-    return moment.astimezone(clocks).strftime("%Y-%m-%d %H:%M %Z")
+def _clock(moment: datetime, clocks: ZoneInfo, form: str = LONG) -> str:
+    return moment.astimezone(clocks).strftime(form)
 
 
 def _zone(view: ScheduleView) -> ZoneInfo:

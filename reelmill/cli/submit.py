@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelmill.cli.output import Json, console, error_console, tell, write_json
+from reelmill.cli.template import ASKED, HOW, given, labels_of, tasks_of
 from reelmill.cli.wait import follow
 from reelmill.errors import SpecError
 from reelmill.schema import DEFAULT_MODEL
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from reelmill.batch import Batch
     from reelmill.job import Job
     from reelmill.schema import JobSpec
-
-ASKED = "What to ask"
-HOW = "How"
 
 
 def submit(
@@ -70,12 +68,12 @@ def submit(
     Example: `reelmill submit s3://archive/a.jpg s3://archive/b.mp4 --caption --ask "Is it raining?" --wait`
     """
     template: dict[str, Any] = {
-        "tasks": _tasks(caption, ask or (), ground or ()),
-        "sampling": _given(num_segments=num_segments, bound=bound, window_s=window, max_tiles=max_tiles),
-        "generation": _given(max_new_tokens=max_new_tokens),
+        "tasks": tasks_of(caption, ask or (), ground or ()),
+        "sampling": given(num_segments=num_segments, bound=bound, window_s=window, max_tiles=max_tiles),
+        "generation": given(max_new_tokens=max_new_tokens),
         "model": model,
         "priority": priority,
-        "labels": _labels(label or ()),
+        "labels": labels_of(label or ()),
     }
     media = [_media(uri) for uri in uris]
     several = len(uris) > 1 and not one_job
@@ -116,29 +114,6 @@ def _media(text: str) -> str | Path:
     if not path.is_file():
         raise SpecError("there is no such file here", subject=text, next_step="Give s3://bucket/key or a file's path")
     return path
-
-
-def _tasks(caption: bool, questions: Sequence[str], phrases: Sequence[str]) -> list[dict[str, Any]]:
-    tasks: list[dict[str, Any]] = [{"kind": "caption"}] if caption else []
-    tasks += [{"kind": "ask", "questions": questions}] if questions else []
-    tasks += [{"kind": "ground", "phrases": phrases}] if phrases else []
-    if not tasks:
-        raise SpecError("nothing is asked", next_step='Add --caption, --ask "…?" or --ground "…"')
-    return tasks
-
-
-def _given(**options: Any) -> dict[str, Any]:
-    return {name: value for name, value in options.items() if value is not None}
-
-
-def _labels(pairs: Sequence[str]) -> dict[str, str]:
-    labels = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not (key and equals):
-            raise SpecError("not a label", subject=pair, next_step="Write it as KEY=VALUE")
-        labels[key] = value
-    return labels
 
 
 def _shown(specs: Sequence[JobSpec], *, as_json: bool) -> None:

@@ -6,6 +6,7 @@ Each verb lives in the module of its family:
 - `submit`: jobs and batches in; `scans`, `scan_pages`: archives in, page by page
 - `claim`, `pin`, `heartbeat`, `finish`: what a worker does with a job; `lease` is what it holds meanwhile
 - `sweep`, `bells`: housekeeping
+- `schedules`, `schedule_history`: what is run again and again; `schedule_plan`, `schedule_ticks`: starting what is due
 - `cancel`: cancel, and retry what failed
 - `workers`: who serves what
 - `views`, `results`: reading

@@ -8,8 +8,10 @@ from reelmill.bells import Bells, queue_name
 from reelmill.ledger.cancel import cancel
 from reelmill.ledger.claim import claim
 from reelmill.ledger.database import Database
+from reelmill.ledger.schedules import add_schedule
 from reelmill.ledger.submit import submit_jobs
-from reelmill.schema import Caption, JobSpec
+from reelmill.schema import Caption, JobSpec, PrefixSpec
+from reelmill.schema.schedule import ScheduleSpec
 from reelmill.settings import Settings
 from tests.workers import rows
 from worker.heartbeat import beat
@@ -69,3 +71,26 @@ def test_a_heartbeat_extends_what_is_held_and_stops_what_is_cancelled_or_lost(da
     assert [held.stopped_for for held in (kept, cancelled, lost)] == [None, "cancelled", "lost"]
     extended = "SELECT lease_expires_at > now() + interval '400 s' FROM jobs WHERE id = %s"
     assert rows(database_url, extended, kept.job.job_id) == [(True,)]
+
+
+def nightly(name: str) -> ScheduleSpec:
+    archive = PrefixSpec(prefix="s3://archive/a/", tasks=(Caption(),))
+    return ScheduleSpec(name=name, cron="@daily", archive=archive)
+
+
+def test_a_schedule_that_is_due_is_started_and_one_that_cannot_be_does_not_stop_the_round(
+    database_url: str, redis_url: str
+) -> None:
+    database = Database(database_url)
+    submit(database, 1)
+    for name in ("broken", "whole", "later"):
+        add_schedule(database, nightly(name))
+    with database.transaction() as connection:
+        connection.exec_driver_sql("UPDATE schedules SET next_run_at = now() WHERE name <> 'later'")
+        connection.exec_driver_sql("UPDATE schedules SET cron = 'never' WHERE name = 'broken'")
+    with redis_module.Redis.from_url(redis_url) as client:
+        client.flushdb()
+        Housekeeping(Settings(), database, Bells(redis_url, max_bells=4)).tick()
+        assert client.llen(queue_name("default")) == 1, "bells ring all the same"
+    assert rows(database_url, "SELECT schedule, state FROM reelmill.schedule_history") == [("whole", "scanning")]
+    assert rows(database_url, "SELECT name FROM schedules WHERE problem LIKE 'never: %%'") == [("broken",)]

@@ -61,7 +61,8 @@ def test_a_worker_without_its_extra_says_what_to_install(monkeypatch: pytest.Mon
 
 
 def test_every_verb_has_help_with_an_example_and_a_json_option() -> None:
-    for command in app.registered_commands:
+    groups = [group.typer_instance for group in app.registered_groups]
+    for command in [command for each in (app, *groups) if each for command in each.registered_commands]:
         assert command.callback is not None
         assert "Example: `" in (command.callback.__doc__ or ""), command.callback.__name__
         assert "as_json" in command.callback.__annotations__, command.callback.__name__

@@ -4,8 +4,10 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from reelmill import Caption, Client
 from reelmill.doctor import Check, Diagnosis, Status, diagnose, diagnosis
 from reelmill.doctor import machine as machine_checks
 from reelmill.embedded import ServiceUrls
@@ -36,6 +38,24 @@ def test_a_working_mill_is_healthy(mill: ServiceUrls) -> None:
         "redis": Status.OK,
     }
     assert diagnosed.healthy
+
+
+def test_schedules_that_nobody_starts_are_found(mill: ServiceUrls) -> None:
+    assert not [check for check in diagnose().checks if check.name == "schedules"]
+    with Client() as client:
+        client.add_schedule("nightly", "@daily", {"prefix": "s3://archive/", "tasks": [Caption()]})
+        assert found(diagnose(), "schedules").status is Status.OK
+    with psycopg.connect(mill.database_url) as connection:
+        connection.execute("UPDATE schedules SET next_run_at = now() - interval '1 hour'")
+
+    check = found(diagnose(), "schedules")
+
+    assert (check.status, check.message) == (Status.WARN, "1 of 1 overdue, 'nightly' for 60 min: nobody starts them")
+    assert "reelmill housekeep" in check.next_step
+    assert diagnose().healthy
+    with psycopg.connect(mill.database_url) as connection:
+        connection.execute("UPDATE schedules SET problem = 'no such time zone'")
+    assert "cannot be started: no such time zone" in found(diagnose(), "schedules").message
 
 
 def test_a_dead_redis_is_found_and_says_what_to_do(mill: ServiceUrls, set_environment: SetEnvironment) -> None:
