@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from reelmill.job_results import JobResults, StoredMedia
     from reelmill.ledger.schedule_history import ScheduleRun
     from reelmill.ledger.schedules import ScheduleView
+    from reelmill.ledger.stages import BatchStages
     from reelmill.ledger.views import AttemptView, BatchState, BatchStatus, BatchView, JobError, JobView
     from reelmill.ledger.workers import WorkerView
     from reelmill.rows import ResultRow
@@ -73,6 +74,7 @@ __all__ = [
     "AsyncSchedule",
     "AttemptView",
     "Batch",
+    "BatchStages",
     "BatchState",
     "BatchStatus",
     "BatchView",
@@ -141,6 +143,7 @@ _ON_DEMAND = {
     "Schedule": "reelmill.schedule",
     "ScheduleRun": "reelmill.ledger.schedule_history",
     "ScheduleView": "reelmill.ledger.schedules",
+    "BatchStages": "reelmill.ledger.stages",
     "WorkerView": "reelmill.ledger.workers",
     **dict.fromkeys(("CatchUp", "Overlap"), "reelmill.schema.schedule"),
     **dict.fromkeys(("JobResults", "StoredMedia"), "reelmill.job_results"),

@@ -12,6 +12,7 @@ from uuid import UUID
 from reelmill.batch import Batch
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
+from reelmill.ledger.stages import BatchStages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
 from reelmill.waiting import wait_until_async
 
@@ -54,6 +55,10 @@ class AsyncBatch:
     async def finished_at(self) -> datetime | None:
         """When the last job reached its end; None before."""
         return await asyncio.to_thread(lambda: self._batch.finished_at)
+
+    async def stages(self) -> BatchStages:
+        """Where the time went so far, and what kept the GPU waiting."""
+        return await asyncio.to_thread(lambda: self._batch.stages)
 
     async def wait(self, timeout: float | None = None, progress: bool = True) -> BatchStatus:
         """As `Batch.wait`. A thousand may wait at once: no thread is held between two looks."""

@@ -13,6 +13,7 @@ from reelmill.export import FilePath
 from reelmill.job_results import JobResults
 from reelmill.ledger import cancel, results, views
 from reelmill.ledger.obstacles import queued_for_models
+from reelmill.ledger.stages import BatchStages, batch_stages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
 from reelmill.mill import Mill
 from reelmill.obstacle import Obstacles
@@ -83,6 +84,11 @@ class Batch:
     def completed_at(self) -> datetime | None:
         """The same as `finished_at`, under OpenAI's name."""
         return self.finished_at
+
+    @property
+    def stages(self) -> BatchStages:
+        """Where the time went so far, and what kept the GPU waiting; reads every job, seconds for a million."""
+        return batch_stages(self._mill.database, self._id)
 
     def wait(self, timeout: float | None = None, progress: bool = True) -> BatchStatus:
         """Wait until every job has reached its end; returns the last counts. Failed jobs do not raise.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -25,7 +26,7 @@ def status(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show where a batch or a job stands, and what it waits for.
+    """Show where a batch or a job stands, what it waits for, and what the GPU waited for.
 
     Example: `reelmill status 0199c1c4-…`
     """
@@ -35,12 +36,15 @@ def status(
     from reelmill.batch import Batch
     from reelmill.cli import show
     from reelmill.ledger.views import BatchStatus
+    from reelmill.starved import starved
 
     with opened(target) as found:
         if isinstance(found, Batch):
             info, counts = found.info, found.status
             waiting_for = _waiting_for(found, counts)
-            view, values = show.batch_status(info, counts, waiting_for), show.batch_json(info, counts)
+            stages = found.stages
+            view = show.batch_status(info, counts, waiting_for, starved(stages))
+            values = {**show.batch_json(info, counts), "stages": asdict(stages), "starved": starved(stages)}
         else:
             job, attempts = found.status, found.attempts()
             waiting_for = _waiting_for(found, BatchStatus(**{job.state.value: 1}))

@@ -68,8 +68,8 @@ def batches(listed: Sequence[tuple[BatchView, BatchStatus]]) -> RenderableType:
     return table
 
 
-def batch_status(batch: BatchView, counts: BatchStatus, waiting_for: str = "") -> RenderableType:
-    """A batch's progress, and what holds it up."""
+def batch_status(batch: BatchView, counts: BatchStatus, waiting_for: str = "", starved_by: str = "") -> RenderableType:
+    """A batch's progress, what holds it up, and what the GPU waited for."""
     states = Text("  ").join(
         Text(f"{state.value} {getattr(counts, state):,}", style=style if getattr(counts, state) else "dim")
         for state, style in STYLES.items()
@@ -81,6 +81,8 @@ def batch_status(batch: BatchView, counts: BatchStatus, waiting_for: str = "") -
     ]
     if waiting_for:
         lines.append(Text(waiting_for, style="yellow"))
+    if starved_by:
+        lines.append(Text(starved_by))
     if counts.failed:
         lines.append(Text(f"Why: reelmill errors {batch.id}", style="dim"))
     return Group(*lines)

@@ -65,9 +65,13 @@ def _follow_job(job: Job, timeout_s: float | None, *, as_json: bool) -> bool:
 
 
 def _follow_batch(batch: Batch, timeout_s: float | None, *, as_json: bool) -> bool:
+    from reelmill.starved import starved
+
     counts = batch.wait(timeout_s, progress=not as_json)
+    starved_by = starved(batch.stages)
     summary = f"batch {batch.id}  {counts.succeeded:,} of {counts.total:,} jobs succeeded"
-    tell({"batch": batch.id, "total": counts.total, **asdict(counts)}, summary, as_json=as_json)
+    values = {"batch": batch.id, "total": counts.total, **asdict(counts), "starved": starved_by}
+    tell(values, "\n".join(filter(None, (summary, starved_by))), as_json=as_json)
     return counts.succeeded == counts.total
 
 

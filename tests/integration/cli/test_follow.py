@@ -16,6 +16,7 @@ from pipelines.errors import TruncatedMediaError
 from reelmill.embedded import ServiceUrls
 from reelmill.ledger.database import Database
 from reelmill.ledger.workers import register_worker, retire_worker
+from reelmill.starved import ENOUGH_JOBS
 from tests.integration.cli.commands import reelmill
 
 Work = Callable[..., None]
@@ -142,3 +143,19 @@ def test_shells_complete_verbs_and_the_ids_of_batches() -> None:
 
     assert completed("ret") == ["retry"]
     assert completed("results", batch[:4]) == [batch]
+
+
+@pytest.mark.usefixtures("mill")
+def test_status_and_wait_say_what_the_gpu_waited_for(work_next: Work) -> None:
+    batch = submitted(*(f"s3://b/{number}.png" for number in range(ENOUGH_JOBS)))
+    early = reelmill("status", batch)
+    for _ in range(ENOUGH_JOBS):
+        work_next()
+    late, waited = reelmill("status", batch), reelmill("wait", batch)
+    told = reelmill("status", batch, "--json").json
+
+    assert "GPU busy" not in early.out
+    assert "GPU busy" in late.out
+    assert told["starved"] in late.out
+    assert told["starved"] in waited.out
+    assert (told["stages"]["jobs"], told["stages"]["tiles"]) == (ENOUGH_JOBS, ENOUGH_JOBS)

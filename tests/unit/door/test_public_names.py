@@ -18,6 +18,7 @@ PUBLIC = [
     "AsyncSchedule",
     "AttemptView",
     "Batch",
+    "BatchStages",
     "BatchState",
     "BatchStatus",
     "BatchView",
