@@ -8,14 +8,16 @@ from typing import Any
 
 import torch
 
-PAGE_TOKENS = 16
+_PREFIX_SHARE = 4
+"""What of earlier prompts is kept beside the cache, as a fraction of it."""
 _CPU_CACHE_BYTES = 512 * 2**20
 _CPU_TABLE_BYTES = 256 * 2**20
 _CPU_STEP_TOKENS = 1024
 _GPU_STEP_TOKENS = 8192
-_CPU_REQUESTS = 32
+_CPU_REQUESTS = 64
 _GPU_REQUESTS = 256
-_GPU_CACHE_SHARE = 0.6
+_GPU_CACHE_SHARE = 0.4
+"""While slabs grow, the old one and the new one are both there."""
 _GPU_TABLE_SHARE = 0.02
 
 
@@ -24,23 +26,21 @@ class Budget:
     """Bounds of one engine.
 
     Attributes:
-        page_tokens: tokens per page of the cache; what prompts share is whole pages.
-        pages: pages of the cache.
+        cache_tokens: tokens that the cache holds.
         step_tokens: most tokens that one step computes.
         requests: most requests in flight.
         table_bytes: of the visual vocabulary.
     """
 
-    page_tokens: int
-    pages: int
+    cache_tokens: int
     step_tokens: int
     requests: int
     table_bytes: int
 
     @property
-    def cache_tokens(self) -> int:
-        """Tokens that the cache holds."""
-        return self.page_tokens * self.pages
+    def prefix_tokens(self) -> int:
+        """Tokens of earlier prompts that are kept beside it."""
+        return self.cache_tokens // _PREFIX_SHARE
 
     def at_most(self, requests: int) -> Budget:
         """The same for so many requests."""
@@ -48,21 +48,24 @@ class Budget:
 
     def smaller(self, requests: int) -> Budget:
         """For so many requests, with steps of half the size and three quarters of the cache."""
-        return replace(self, requests=requests, step_tokens=self.step_tokens // 2, pages=self.pages * 3 // 4)
+        return replace(
+            self, requests=requests, step_tokens=self.step_tokens // 2, cache_tokens=self.cache_tokens * 3 // 4
+        )
 
 
 def budget_for(config: Any, dtype: torch.dtype, device: torch.device) -> Budget:
     """The budget of a language model that is loaded on `device`. `config`: its transformers config."""
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    page_bytes = 2 * config.num_hidden_layers * config.num_key_value_heads * width * dtype.itemsize * PAGE_TOKENS
+    token_bytes = 2 * config.num_hidden_layers * config.num_key_value_heads * width * dtype.itemsize
+    token_bytes += token_bytes // _PREFIX_SHARE
     if device.type == "cuda":
         free_bytes, _ = torch.cuda.mem_get_info(device)
         cache_bytes, table_bytes = int(free_bytes * _GPU_CACHE_SHARE), int(free_bytes * _GPU_TABLE_SHARE)
-        return Budget(PAGE_TOKENS, cache_bytes // page_bytes, _GPU_STEP_TOKENS, _GPU_REQUESTS, table_bytes)
+        return Budget(cache_bytes // token_bytes, _GPU_STEP_TOKENS, _GPU_REQUESTS, table_bytes)
     cache_bytes = min(_CPU_CACHE_BYTES, _available_bytes() // 4)
     table_bytes = min(_CPU_TABLE_BYTES, _available_bytes() // 8)
-    most = _CPU_REQUESTS * config.max_position_embeddings // PAGE_TOKENS
-    return Budget(PAGE_TOKENS, min(cache_bytes // page_bytes, most), _CPU_STEP_TOKENS, _CPU_REQUESTS, table_bytes)
+    most = _CPU_REQUESTS * config.max_position_embeddings
+    return Budget(min(cache_bytes // token_bytes, most), _CPU_STEP_TOKENS, _CPU_REQUESTS, table_bytes)
 
 
 def _available_bytes() -> int:

@@ -22,7 +22,7 @@ from pipelines.model.types import ChatRequest, Completion, ModelInfo
 
 
 class ContinuousEngine:
-    """Answers greedy requests over one paged cache, and all others with a SimpleEngine. A `Backend`.
+    """Answers requests over one cache, and what does not go over it with a SimpleEngine. A `Backend`.
 
     Its thread starts with the first request. When a step fails, what was in flight is tried again, less at a time, so
     that only a request that fails alone fails; what memory ran out with is not tried again.
@@ -77,12 +77,10 @@ class ContinuousEngine:
             self._thread.join()
 
     def _suits(self, ticket: Ticket) -> bool:
-        """Whether the paged path says what the request would hear alone: greedy, and within the rope's window."""
-        settings = ticket.generation
-        plain = not settings.do_sample and settings.num_beams == 1 and settings.repetition_penalty == 1.0
+        """Whether the cache serves the request as if it were alone: no beams, and within the rope's window."""
         tiles = 0 if ticket.visual is None else len(ticket.visual.tiles)
         fits = self._flight.could_hold(tiles) and _tokens(ticket) <= self._suspects.budget.cache_tokens
-        return plain and fits and ticket.stretch == "within"
+        return fits and ticket.generation.num_beams == 1 and ticket.stretch == "within"
 
     def _start(self) -> None:
         if self._thread is None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipelines.model.continuous.budget import Budget
-from pipelines.model.continuous.generator import Output, PagedGenerator, twin
+from pipelines.model.continuous.generator import Generator, Output, can_serve, twin
 from pipelines.model.continuous.siblings import Siblings
 from pipelines.model.continuous.slots import LAST_ID
 from pipelines.model.continuous.vision import Look, Vision
@@ -36,8 +36,7 @@ class Landed:
 class _Flying:
     look: Look
     started_at: float
-    leads: bool
-    """Whether its siblings wait for its first token."""
+    token_ids: list[int] = field(default_factory=list)
     vision_s: float = 0.0
     spoken_at: float | None = None
     """When its first token was there."""
@@ -55,7 +54,8 @@ class Flight:
         self._language_model.set_input_embeddings(vocabulary)
         self._stop_id = model.tokenizer.stop_id
         self._vision, self._siblings = Vision(model, vocabulary, last_id), Siblings()
-        self._generator: PagedGenerator | None = None
+        self._serves = can_serve(self._language_model)
+        self._generator: Generator | None = None
         self._flying: dict[str, _Flying] = {}
         self._leaving: list[Look] = []
         self._names = map(str, itertools.count())
@@ -71,8 +71,8 @@ class Flight:
         return bool(self._flying or self._leaving)
 
     def could_hold(self, tiles: int) -> bool:
-        """Whether so many tiles fit into the visual vocabulary at all."""
-        return self._vision.slots.fits(tiles)
+        """Whether so many tiles fit into the visual vocabulary at all, and the model's layers into the cache."""
+        return self._serves and self._vision.slots.fits(tiles)
 
     def board(self, waiting: Sequence[Ticket], budget: Budget) -> list[Ticket]:
         """Start those of `waiting` that can start now, in their order; nobody overtakes who waits for slots."""
@@ -91,7 +91,8 @@ class Flight:
                 continue
             tiles += look.unwritten_tiles
             name = next(self._names)
-            self._flying[name] = boarded[name] = _Flying(look, time.monotonic(), self._siblings.started(ticket))
+            self._flying[name] = boarded[name] = _Flying(look, time.monotonic())
+            self._siblings.started(ticket)
         self._start(boarded, budget)
         return [flying.look.ticket for flying in boarded.values()]
 
@@ -104,7 +105,9 @@ class Flight:
         for look in self._leaving:
             self._vision.release(look)
         self._leaving = []
-        return [self._land(output) for output in outputs if self._said(output) and output.finished]
+        for output in outputs:
+            self._hear(output)
+        return [self._land(output.name) for output in outputs if output.finished]
 
     def drop(self, ticket: Ticket) -> None:
         """End a request that is no longer wanted."""
@@ -129,7 +132,7 @@ class Flight:
         self._vision.write([flying.look for flying in boarded.values()])
         encoded_at = time.monotonic()
         if self._generator is None:
-            self._generator = PagedGenerator(self._language_model, self._stop_id, budget)
+            self._generator = Generator(self._language_model, self._stop_id, budget)
         if self._vision.slots.wrapped:
             self._generator.forget_prefixes()
             self._vision.slots.wrapped = False
@@ -137,23 +140,27 @@ class Flight:
             flying.vision_s = encoded_at - flying.started_at
             ticket = flying.look.ticket
             ids = self._vision.prompt(flying.look)
-            self._generator.add(name, ids, ticket.max_new_tokens, streaming=True)
+            self._generator.add(name, ids, ticket.generation, ticket.max_new_tokens)
 
-    def _said(self, output: Output) -> bool:
-        """Note a first token; whether anybody still listens."""
-        flying = self._flying.get(output.name)
-        if flying is not None:
-            flying.spoken_at = flying.spoken_at or time.monotonic()
+    def _hear(self, output: Output) -> None:
+        flying = self._flying[output.name]
+        flying.token_ids.append(output.token_id)
+        if flying.spoken_at is None:
+            flying.spoken_at = time.monotonic()
             self._siblings.prefilled(flying.look.ticket)
-        return flying is not None
 
-    def _land(self, output: Output) -> Landed:
-        flying = self._flying.pop(output.name)
+    def _land(self, name: str) -> Landed:
+        flying = self._flying.pop(name)
         ticket = flying.look.ticket
         self._siblings.ended(ticket)
         self._vision.release(flying.look)
         encoded_at, ended_at = flying.started_at + flying.vision_s, time.monotonic()
         spoken_at = flying.spoken_at or ended_at
         return Landed(
-            ticket, output.token_ids, flying.started_at, flying.vision_s, spoken_at - encoded_at, ended_at - spoken_at
+            ticket=ticket,
+            token_ids=tuple(flying.token_ids),
+            started_at=flying.started_at,
+            vision_s=flying.vision_s,
+            prefill_s=spoken_at - encoded_at,
+            generate_s=ended_at - spoken_at,
         )

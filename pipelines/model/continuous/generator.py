@@ -1,73 +1,62 @@
-"""transformers' continuous batching, stepped by its owner: a failed step is an exception here, not a dead thread."""
+"""Continuous batching: prompts of ids in, a token of each out per step, on a stock causal language model."""
 
 from __future__ import annotations
 
 import copy
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import ContinuousBatchingConfig, GenerationConfig
 from transformers.generation.continuous_batching.cache import FULL_ATTENTION, group_layers_by_attn_type
 
-from pipelines.model.continuous.attention import use_paged_attention
+from pipelines.model.continuous.attention import use_slab_attention
 from pipelines.model.continuous.budget import Budget
+from pipelines.model.continuous.passenger import Passenger
+from pipelines.model.continuous.plan import Chunk, Plan, plan, schedule
+from pipelines.model.continuous.prefixes import Prefixes
+from pipelines.model.continuous.sampling import Choice
+from pipelines.model.continuous.slab import CacheShape, Slabs
+from reelmill.schema.tasks import Generation
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What a request has said so far, the stop token included."""
+    """A token that a request said, the stop token included."""
 
     name: str
-    token_ids: tuple[int, ...]
+    token_id: int
     finished: bool
 
 
-class PagedGenerator:
-    """Greedy generation of id prompts over one paged cache. After an exception of `step` only `close` is left.
+class Generator:
+    """Generates from id prompts over one cache. After an exception of any method only `close` is left.
 
-    transformers' manager has a thread of its own, which an exception ends for good with every request in it. Here the
-    caller takes its steps, so that between two of them nothing runs.
+    Its owner takes the steps, so that between two of them nothing runs. A prompt that begins like an earlier one takes
+    over what was computed then. A request has its room in the cache before it starts, so nobody ever has to step back.
     """
 
     def __init__(self, language_model: Any, stop_id: int, budget: Budget) -> None:
         """`language_model` is the generator's alone: its attention is replaced (`twin` makes one)."""
-        self._model = language_model
-        language_model.set_attn_implementation("sdpa")  # what the manager accepts, and switches to flash where it is
-        self._manager: Any = language_model.init_continuous_batching(
-            GenerationConfig(do_sample=False, eos_token_id=stop_id, pad_token_id=stop_id),
-            ContinuousBatchingConfig(
-                page_size=budget.page_tokens,
-                num_blocks=budget.pages,
-                max_batch_tokens=budget.step_tokens,
-                max_requests_per_batch=min(budget.requests, budget.step_tokens),
-            ),
-        )
-        kinds = group_layers_by_attn_type(language_model.config)
-        if language_model.config._attn_implementation == "sdpa" and list(kinds) == [FULL_ATTENTION]:
-            use_paged_attention(language_model)
-        # It would seed the whole process, and with it answers that others are sampling. What is greedy needs no seed.
-        self._manager.distributed_helper.set_tp_seed = lambda *_: None
-        self._manager.warmup()
-        self._processor: Any = self._manager.batch_processor
-        self._in_flight_step = not self._processor.use_async_batching
+        self._model, self._stop_id = language_model, stop_id
+        use_slab_attention(language_model)
+        self._shape = CacheShape.of(language_model)
+        self._step_tokens, self._most = budget.step_tokens, min(budget.requests, budget.step_tokens)
+        self._slabs, self._prefixes = Slabs(self._shape, budget.cache_tokens), Prefixes(budget.prefix_tokens)
+        self._waiting: deque[Passenger] = deque()
+        self._running: list[Passenger] = []
 
-    def add(self, name: str, ids: Sequence[int], max_new_tokens: int, streaming: bool = False) -> None:
-        """Queue a prompt. `streaming`: its outputs come token by token.
-
-        Raises:
-            RuntimeError: the manager takes nothing.
-        """
-        added = self._manager.add_request(
-            list(ids), request_id=name, max_new_tokens=max_new_tokens, streaming=streaming
-        )
-        if added is None:
-            raise RuntimeError("continuous batching takes no requests any more")
+    def add(self, name: str, ids: Sequence[int], settings: Generation, max_new_tokens: int) -> None:
+        """Queue a prompt; prompt and answer must fit into the cache."""
+        choice = Choice.of(settings, self._shape.device)
+        self._waiting.append(Passenger(name, list(ids), max_new_tokens, choice))
 
     def cancel(self, name: str) -> None:
-        """Forget a request at the next step, which says nothing of it any more."""
-        self._manager.cancel_request(name)
+        """Forget a request: nothing is said of it any more."""
+        self._waiting = deque(passenger for passenger in self._waiting if passenger.name != name)
+        for passenger in [passenger for passenger in self._running if passenger.name == name]:
+            self._leave(passenger)
 
     def step(self) -> list[Output]:
         """Schedule, run and update once.
@@ -75,30 +64,75 @@ class PagedGenerator:
         Raises:
             torch.OutOfMemoryError, and whatever else the device raises.
         """
-        if self._processor.prepare_next_batch():
-            self._processor._generation_step(self._model)
-            if self._in_flight_step:
-                self._processor.update_batch()
-            self._in_flight_step = True
-        return self._outputs()
+        self._seat()
+        chunks = schedule(self._running, self._step_tokens)
+        if not chunks:
+            return []
+        planned = plan(chunks, self._shape.device)
+        logits = self._run(planned, chunks)
+        return self._update(planned, chunks, logits)
 
     def forget_prefixes(self) -> None:
-        """Let no later prompt find what is in the cache, except what requests in flight still use."""
-        self._processor.cache.evict_cached_blocks()
+        """Let no later prompt find what was computed before."""
+        self._prefixes.clear()
 
     def close(self) -> None:
         """Give the cache's memory back."""
-        self._processor = self._manager = None
+        self._waiting.clear()
+        self._running.clear()
+        self._prefixes.clear()
+        self._slabs = Slabs(self._shape, 0)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
-    def _outputs(self) -> list[Output]:
-        found = []
-        while (output := self._manager.get_result()) is not None:
-            if output.error is not None:
-                raise RuntimeError(output.error)
-            found.append(Output(output.request_id, tuple(output.generated_tokens), output.is_finished()))
-        return found
+    def _seat(self) -> None:
+        """Let those start who find room, in their order."""
+        while self._waiting and len(self._running) < self._most and self._slabs.seat(self._waiting[0]):
+            passenger = self._waiting.popleft()
+            self._running.append(passenger)
+            start = self._prefixes.find(passenger.prompt)
+            if start is not None:
+                passenger.home.write(passenger, start)
+                passenger.cached = passenger.found = start.shape[3]
+
+    @torch.inference_mode()
+    def _run(self, planned: Plan, chunks: Sequence[Chunk]) -> torch.Tensor:
+        """[requests that say a token, vocabulary]"""
+        output = self._model(
+            input_ids=planned.ids,
+            position_ids=planned.positions,
+            logits_to_keep=planned.last,
+            use_cache=False,
+            plan=planned,
+        )
+        logits: torch.Tensor = output.logits[0]
+        return logits
+
+    @torch.inference_mode()
+    def _update(self, planned: Plan, chunks: Sequence[Chunk], logits: torch.Tensor) -> list[Output]:
+        for chunk in chunks:
+            chunk.passenger.cached += chunk.count
+        likeliest = logits.argmax(-1).tolist()
+        return [self._said(chunk.passenger, likeliest[row], logits[row]) for row, chunk in enumerate(planned.chunks)]
+
+    def _said(self, passenger: Passenger, likeliest: int, logits: torch.Tensor) -> Output:
+        if not passenger.said and self._prefixes.worth(passenger.cached - passenger.found, len(passenger.prompt)):
+            self._prefixes.keep(passenger.prompt, passenger.home.read(passenger, passenger.cached))
+        token = likeliest if passenger.choice is None else passenger.choice(passenger.said, logits)
+        passenger.said.append(token)
+        finished = token == self._stop_id or len(passenger.said) == passenger.max_new_tokens
+        if finished:
+            self._leave(passenger)
+        return Output(passenger.name, token, finished)
+
+    def _leave(self, passenger: Passenger) -> None:
+        self._running.remove(passenger)
+        passenger.home.leave(passenger)
+
+
+def can_serve(language_model: Any) -> bool:
+    """Whether every layer of a model looks back at everything: a window that slides is not in here."""
+    return list(group_layers_by_attn_type(language_model.config)) == [FULL_ATTENTION]
 
 
 def twin(language_model: Any) -> Any:
@@ -106,5 +140,5 @@ def twin(language_model: Any) -> Any:
     copied = copy.deepcopy(language_model, {id(weight): weight for weight in language_model.parameters()})
     window = getattr(copied.config, "sliding_window", None)
     if window is not None and window >= copied.config.max_position_embeddings:
-        copied.config.sliding_window = None  # nothing slides, but prefixes would not be shared
+        copied.config.sliding_window = None  # nothing slides
     return copied

@@ -28,15 +28,13 @@ class Siblings:
         family = self._families.get(_key(ticket))
         return family is None or family.leader is None
 
-    def started(self, ticket: Ticket) -> bool:
-        """Note that it is in flight; whether its siblings wait for its first token."""
+    def started(self, ticket: Ticket) -> None:
+        """Note that it is in flight."""
         family = self._families.get(_key(ticket))
         if family is not None:
             family.members += 1
         elif ticket.visual is not None:
             self._families[_key(ticket)] = _Family(ticket)
-            return True
-        return False
 
     def prefilled(self, ticket: Ticket) -> None:
         """It said its first token."""

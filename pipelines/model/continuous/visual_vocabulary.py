@@ -22,7 +22,9 @@ class VisualVocabulary(nn.Module):
         super().__init__()
         self.text = text
         self.words, hidden = self.weight.shape
-        self.register_buffer("table", self.weight.detach().new_zeros(slots, hidden), persistent=False)
+        # Not filled: a slot is written before an id of it is in any prompt.
+        table = torch.empty(slots, hidden, dtype=self.weight.dtype, device=self.weight.device)
+        self.register_buffer("table", table, persistent=False)
 
     @property
     def weight(self) -> torch.Tensor:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
+import torch
 
 from pipelines.model.continuous import flight as flight_module
 from pipelines.model.continuous.budget import Budget
 from pipelines.model.continuous.engine import ContinuousEngine
-from pipelines.model.continuous.generator import Output, PagedGenerator
+from pipelines.model.continuous.generator import Generator, Output
+from pipelines.model.continuous.passenger import Passenger
+from pipelines.model.continuous.plan import Chunk, Plan
 from pipelines.model.internvl import InternVL
 from tests.unit.model.conftest import CASE, NEW_TOKENS, Golden, copy_checkpoint, copy_of, golden, model
 
@@ -34,9 +36,7 @@ PATIENCE_S = 60
 
 def budget(**changes: int) -> Budget:
     """Small, but enough for every recorded conversation several times."""
-    return Budget(
-        **{"page_tokens": 16, "pages": 512, "step_tokens": 1024, "requests": 16, "table_bytes": 2**20, **changes}
-    )
+    return Budget(**{"cache_tokens": 8192, "step_tokens": 1024, "requests": 16, "table_bytes": 2**20, **changes})
 
 
 class Steps:
@@ -49,30 +49,23 @@ class Steps:
         """Of each step: the requests in it."""
         self.tokens: list[int] = []
         """Of each step: the tokens computed."""
-        self.fail: Callable[[list[Any]], None] = lambda states: None
-        """Called with transformers' states of the requests of a step, before it is computed."""
+        self.fail: Callable[[list[Passenger]], None] = lambda passengers: None
+        """Called with the passengers of a step, before it is computed."""
         steps = self
 
-        class Watched(PagedGenerator):
-            def __init__(self, *arguments: Any) -> None:
-                super().__init__(*arguments)
-                real = self._processor._generation_step
-
-                def generation_step(language_model: Any) -> None:
-                    states = [future.state for future in self._processor.inputs_and_outputs.requests_in_batch]
-                    steps.names.append([state.request_id for state in states])
-                    steps.tokens.append(self._processor.inputs_and_outputs.num_q_tokens)
-                    steps.fail(states)
-                    real(language_model)
-
-                self._processor._generation_step = generation_step
+        class Watched(Generator):
+            def _run(self, planned: Plan, chunks: list[Chunk]) -> torch.Tensor:
+                steps.names.append([chunk.passenger.name for chunk in chunks])
+                steps.tokens.append(planned.ids.shape[1])
+                steps.fail([chunk.passenger for chunk in chunks])
+                return super()._run(planned, chunks)
 
             def step(self) -> list[Output]:
                 steps.reached.set()
                 assert steps._open.wait(PATIENCE_S)
                 return super().step()
 
-        monkeypatch.setattr(flight_module, "PagedGenerator", Watched)
+        monkeypatch.setattr(flight_module, "Generator", Watched)
 
     def open(self) -> None:
         self._open.set()

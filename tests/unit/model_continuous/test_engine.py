@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from transformers.generation.continuous_batching.continuous_api import ContinuousBatchingManager
 
 from pipelines.cancellation import Cancellation
 from pipelines.errors import CancelledError, ContextExceededError, ModelError, ModelOutOfMemoryError, PromptError
 from pipelines.model.checkpoint import load_checkpoint
 from pipelines.model.continuous.engine import ContinuousEngine
+from pipelines.model.continuous.generator import Generator
+from pipelines.model.continuous.passenger import Passenger
 from pipelines.model.engine import SimpleEngine
 from pipelines.model.internvl import InternVL
 from pipelines.model.load import load_backend
@@ -112,7 +113,9 @@ class TestBatchedEqualsSingle:
         expected = alone(model, asked)
         # Room for four pictures of seven, ids that come around, and a cache that a few requests fill.
         per_tile = model.info.tokens_per_tile
-        tight = budget(pages=24, requests=chance.choice([3, 6, 12]), table_bytes=4 * per_tile * 4 * model_width(model))
+        tight = budget(
+            cache_tokens=384, requests=chance.choice([3, 6, 12]), table_bytes=4 * per_tile * 4 * model_width(model)
+        )
         engine = ContinuousEngine(model, budget=tight, last_id=vocabulary(model) + 3 * 4 * per_tile)
         flags = [CancelsAtLook(chance.randrange(1, 40)) if chance.random() < 0.25 else None for _ in asked]
         futures = []
@@ -240,10 +243,10 @@ class TestLongNeighbours:
 
 
 class TestTightMemory:
-    def test_when_the_cache_is_full_requests_step_back_and_start_over_unharmed(
+    def test_when_the_cache_is_full_requests_wait_for_their_room(
         self, model: InternVL, golden: Golden, steps: Steps
     ) -> None:
-        engine = ContinuousEngine(model, budget=budget(pages=30))
+        engine = ContinuousEngine(model, budget=budget(cache_tokens=480))
         names = ["text", "text_round2", "single_image_no_placeholder", "text", "single_image_other"]
         futures = [engine.submit(golden.request(name)) for name in names]
         steps.open()
@@ -251,7 +254,7 @@ class TestTightMemory:
         engine.close()
 
     def test_a_request_larger_than_the_cache_is_answered_without_it(self, model: InternVL, golden: Golden) -> None:
-        engine = ContinuousEngine(model, budget=budget(pages=10))
+        engine = ContinuousEngine(model, budget=budget(cache_tokens=160))
         assert answers([engine.submit(golden.request("video"))])[0].token_ids == golden.ids("video")
         engine.close()
 
@@ -309,8 +312,8 @@ class TestFailures:
     def test_out_of_memory_shrinks_retries_and_remembers(
         self, engine: ContinuousEngine, golden: Golden, steps: Steps
     ) -> None:
-        def full(states: list[Any]) -> None:
-            if len(states) > 2:
+        def full(passengers: list[Passenger]) -> None:
+            if len(passengers) > 2:
                 raise torch.OutOfMemoryError("CUDA out of memory")
 
         steps.fail = full
@@ -333,8 +336,8 @@ class TestFailures:
     def test_a_request_that_does_not_fit_alone_fails_alone(
         self, engine: ContinuousEngine, golden: Golden, steps: Steps, full: Exception
     ) -> None:
-        def fail(states: list[Any]) -> None:
-            if any(len(state.initial_tokens) > 200 for state in states):
+        def fail(passengers: list[Passenger]) -> None:
+            if any(len(passenger.prompt) > 200 for passenger in passengers):
                 raise full
 
         steps.fail = fail
@@ -355,8 +358,8 @@ class TestFailures:
     ) -> None:
         longest = golden.conversation("single_image_round2")["prompt_length"]
 
-        def fail(states: list[Any]) -> None:
-            if any(len(state.initial_tokens) == longest for state in states):
+        def fail(passengers: list[Passenger]) -> None:
+            if any(len(passenger.prompt) == longest for passenger in passengers):
                 raise ValueError("bad kernel")
 
         steps.fail = fail
@@ -389,15 +392,17 @@ class TestFailures:
         said = [one.token_ids for one in answers(others)]
         assert said == [golden.ids(name) for name in ("single_image_other", "text")]
 
-    def test_a_manager_that_takes_nothing_more_is_replaced(
+    def test_a_generator_that_takes_nothing_is_replaced(
         self, engine: ContinuousEngine, golden: Golden, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        real, refusals = ContinuousBatchingManager.add_request, iter([True])
-        monkeypatch.setattr(
-            ContinuousBatchingManager,
-            "add_request",
-            lambda self, *rest, **options: None if next(refusals, False) else real(self, *rest, **options),
-        )
+        real, refusals = Generator.add, iter([True])
+
+        def add(self: Generator, *rest: Any) -> None:
+            if next(refusals, False):
+                raise RuntimeError("takes nothing")
+            real(self, *rest)
+
+        monkeypatch.setattr(Generator, "add", add)
         names = ["text", "text_round2", "single_image_other"]
         futures = [engine.submit(golden.request(name)) for name in names]
         assert [one.token_ids for one in answers(futures)] == [golden.ids(name) for name in names]

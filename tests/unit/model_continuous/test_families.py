@@ -1,4 +1,4 @@
-"""Every language model of the cards says through the paged cache what the published reference said."""
+"""Every language model of the cards says through the shared cache what the published reference said."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_recorded_conversations_together_give_their_ids(case: Path) -> None:
     # In the published batches the longest prompt decides on the rope of all.
     alone = [name for name, facts in golden.conversations.items() if facts["call"] == "chat"]
     rows = [row for name in alone for row in golden.rows(name)]
-    engine = ContinuousEngine(model, budget=budget(pages=1024))
+    engine = ContinuousEngine(model, budget=budget(cache_tokens=16384))
     futures = [engine.submit(row.request()) for row in rows]
     for row, future in zip(rows, futures, strict=True):
         assert future.result(PATIENCE_S).token_ids == row.generated_ids, row.conversation

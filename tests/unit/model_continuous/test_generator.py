@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import torch
 
-from pipelines.model.continuous.generator import PagedGenerator, twin
+from pipelines.model.continuous.generator import Generator, Output, twin
 from pipelines.model.internvl import InternVL
+from reelmill.schema.tasks import Generation
 
 from .conftest import budget
 
 
 def test_it_leaves_the_random_state_of_the_process_alone(model: InternVL) -> None:
     before = torch.get_rng_state()
-    generator = PagedGenerator(twin(model.network.language_model), model.tokenizer.stop_id, budget())
-    generator.add("a", [1, 2, 3], 4)
+    generator = Generator(twin(model.network.language_model), model.tokenizer.stop_id, budget())
+    generator.add("a", [1, 2, 3], Generation(do_sample=True, temperature=2.0), 4)
     while not any(output.finished for output in generator.step()):
         pass
     generator.close()
@@ -29,16 +30,20 @@ def test_a_twin_shares_every_weight_and_nothing_that_changes(model: InternVL) ->
     assert copied.model.rotary_emb.inv_freq.data_ptr() != original.model.rotary_emb.inv_freq.data_ptr()
 
 
-def test_a_request_that_needs_no_flush_says_the_same_twice(model: InternVL) -> None:
-    generator = PagedGenerator(twin(model.network.language_model), model.tokenizer.stop_id, budget())
+def said(generator: Generator, prompt: list[int]) -> list[int]:
+    """What comes alone, to the last token."""
+    generator.add("it", prompt, Generation(), 8)
+    outputs: list[Output] = []
+    while not (outputs and outputs[-1].finished):
+        outputs += generator.step()
+    return [output.token_id for output in outputs]
+
+
+def test_a_prompt_says_the_same_whether_its_beginning_is_found_or_forgotten(model: InternVL) -> None:
+    generator = Generator(twin(model.network.language_model), model.tokenizer.stop_id, budget())
     prompt = list(range(5, 60))
-    said = []
-    for name in ("first", "prefix found", "prefix forgotten"):
-        if name == "prefix forgotten":
-            generator.forget_prefixes()
-        generator.add(name, prompt, 8)
-        while not (done := [output for output in generator.step() if output.finished]):
-            pass
-        said.append(done[0].token_ids)
+    first = said(generator, prompt)
+    assert said(generator, prompt) == first
+    generator.forget_prefixes()
+    assert said(generator, prompt) == first
     generator.close()
-    assert said[0] == said[1] == said[2]

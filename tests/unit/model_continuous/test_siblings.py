@@ -19,12 +19,13 @@ def ticket(key: str | None) -> Ticket:
 
 def test_siblings_wait_for_the_first_ones_first_token() -> None:
     siblings, first, second = Siblings(), ticket("a"), ticket("a")
-    assert siblings.started(first)
+    siblings.started(first)
     assert not siblings.may_start(second)
     assert siblings.may_start(ticket("b"))
     siblings.prefilled(first)
     assert siblings.may_start(second)
-    assert not siblings.started(second)
+    siblings.started(second)
+    assert siblings.may_start(ticket("a"))
 
 
 def test_a_family_that_left_starts_over() -> None:
@@ -35,7 +36,8 @@ def test_a_family_that_left_starts_over() -> None:
     siblings.ended(first)
     assert siblings.may_start(ticket("a"))
     siblings.ended(second)
-    assert siblings.started(ticket("a"))
+    siblings.started(ticket("a"))
+    assert not siblings.may_start(ticket("a"))
 
 
 def test_a_first_one_that_ends_early_leaves_its_place_to_another() -> None:
@@ -43,11 +45,12 @@ def test_a_first_one_that_ends_early_leaves_its_place_to_another() -> None:
     siblings.started(first)
     siblings.ended(first)
     assert siblings.may_start(second)
-    assert siblings.started(second)
+    siblings.started(second)
+    assert not siblings.may_start(ticket("a"))
 
 
 def test_requests_without_pictures_wait_for_nobody() -> None:
     siblings = Siblings()
-    assert not siblings.started(ticket(None))
+    siblings.started(ticket(None))
     assert siblings.may_start(ticket(None))
     siblings.ended(ticket(None))

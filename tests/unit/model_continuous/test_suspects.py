@@ -34,12 +34,12 @@ def test_who_fails_alone_again_is_convicted_and_the_others_are_free() -> None:
 
 
 def test_what_memory_ran_out_with_is_not_tried_again_once_all_got_through() -> None:
-    suspects, accused = Suspects(budget(step_tokens=1024, pages=400)), tickets(8)
+    suspects, accused = Suspects(budget(step_tokens=1024, cache_tokens=400)), tickets(8)
     suspects.accuse(accused, out_of_memory=True)
     for ticket in accused:
         assert suspects.any
         suspects.cleared(ticket)
-    assert suspects.budget == budget(requests=4, step_tokens=512, pages=300)
+    assert suspects.budget == budget(requests=4, step_tokens=512, cache_tokens=300)
     assert not suspects.any
 
 
