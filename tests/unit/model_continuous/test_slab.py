@@ -49,7 +49,7 @@ def test_slabs_stay_within_their_bound() -> None:
 def test_room_that_nobody_uses_goes_to_who_needs_it() -> None:
     slabs = Slabs(SHAPE, 4096)
     small = [passenger(200) for _ in range(16)]
-    assert all([slabs.seat(one) for one in small])
+    assert all(slabs.seat(one) for one in small)
     fill(small[-1], 7.0)
     large = passenger(2000)
     assert not slabs.seat(large)
@@ -62,7 +62,7 @@ def test_room_that_nobody_uses_goes_to_who_needs_it() -> None:
 def test_a_long_answer_does_not_reserve_rows_for_others_like_it() -> None:
     slabs = Slabs(SHAPE, 8192)
     assert slabs.seat(passenger(100, 3900))
-    assert all([slabs.seat(passenger(100)) for _ in range(16)])
+    assert all(slabs.seat(passenger(100)) for _ in range(16))
 
 
 def test_a_row_of_the_whole_cache_is_cut_to_its_bound() -> None:
