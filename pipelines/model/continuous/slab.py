@@ -29,7 +29,7 @@ class CacheShape:
     @classmethod
     def of(cls, language_model: Any) -> CacheShape:
         """That of a stock causal language model."""
-        config, weight = language_model.config, language_model.lm_head.weight
+        config, weight = language_model.config, language_model.get_input_embeddings().weight
         width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         return cls(config.num_hidden_layers, config.num_key_value_heads, width, weight.dtype, weight.device)
 
