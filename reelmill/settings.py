@@ -36,7 +36,11 @@ class Settings(BaseSettings):
     dtype: str = "auto"
     """auto (bfloat16 where the GPU has it, else float32), float32, float16 or bfloat16."""
     device: str = "auto"
-    """auto (cuda when there is one), cpu, cuda."""
+    """auto (as few GPUs as hold the model, or the CPU), cpu, cuda:0, or several with commas: the layers are spread."""
+    quantization: Literal["none", "int8"] = "none"
+    """int8: linear layers keep their weights in 8 bit (bitsandbytes, LLM.int8)."""
+    past_window: bool = False
+    """Answer prompts beyond the model's window too, instead of refusing them."""
     engine: Literal["simple", "continuous"] = "simple"
     """simple (batches on `generate`), continuous (requests join and leave a running batch; greedy answers)."""
     max_batch_size: int = Field(default=16, ge=1)

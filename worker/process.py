@@ -52,6 +52,8 @@ def load_model(settings: Settings) -> Backend:
         revision=settings.model_revision,
         dtype=settings.dtype,
         device=settings.device,
+        quantization=settings.quantization,
+        past_window=settings.past_window,
         max_batch_size=settings.max_batch_size,
         engine=settings.engine,
     )
@@ -141,7 +143,7 @@ def _register(database: Database, worker_id: str, settings: Settings, backend: B
         path=info.path,
         revision=info.revision,
         family=info.family,
-        dtype=info.dtype,
+        dtype=info.precision,
     )
     register_worker(
         database,

@@ -12,14 +12,17 @@ from transformers.utils import is_flash_attn_2_available
 
 from pipelines.errors import CheckpointError
 from pipelines.model.config import CheckpointConfig, read_config
+from pipelines.model.device_map import DeviceMap
+from pipelines.model.devices import choose_places, resolve_device, resolve_dtype
+from pipelines.model.footprint import footprint_of
 from pipelines.model.loading import plan_network
 from pipelines.model.network import Network
+from pipelines.model.quantization import Quantization, require_bitsandbytes
 from pipelines.model.template import Template, find_template
 from pipelines.model.tokenizer import ChatTokenizer, load_tokenizer
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
-_DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,8 @@ class Checkpoint:
     template: Template
     tokenizer: ChatTokenizer
     network: Network
+    places: DeviceMap
+    quantization: Quantization
 
 
 def locate(path_or_id: str, revision: str | None = None) -> CheckpointFiles:
@@ -92,50 +97,32 @@ def open_checkpoint(path_or_id: str, revision: str | None = None) -> OpenedCheck
 
 
 def load_checkpoint(
-    path_or_id: str, *, revision: str | None = None, dtype: str = "auto", device: str = "auto"
+    path_or_id: str,
+    *,
+    revision: str | None = None,
+    dtype: str = "auto",
+    device: str = "auto",
+    quantization: Quantization = "none",
 ) -> Checkpoint:
     """Load a checkpoint. Nothing of it is executed.
 
     Args:
         dtype: auto (bfloat16 on GPUs that have it, else float32), float32, float16 or bfloat16.
-        device: auto (cuda when there is one), or what torch calls it.
+        device: auto (as few GPUs as hold it, or the CPU), what torch calls it, or several with commas between.
+        quantization: int8 keeps the weights of linear layers in 8 bit; `dtype` is then that of all else.
 
     Raises:
         CheckpointError: what is wrong with it, before memory is spent on weights.
     """
+    if quantization == "int8":
+        require_bitsandbytes()
     opened = open_checkpoint(path_or_id, revision)
-    place = resolve_device(device)
-    kind = resolve_dtype(dtype, place)
-    plan = plan_network(opened.files.directory, opened.config, _attention(place, kind))
-    return Checkpoint(opened.files, plan.config, opened.template, opened.tokenizer, plan.load(place, kind))
-
-
-def resolve_device(name: str) -> torch.device:
-    """The device that `name` means here.
-
-    Raises:
-        CheckpointError: CUDA where there is none.
-    """
-    if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    device = torch.device(name)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError("no CUDA device is visible to this process", subject=f"device {name}")
-    return device
-
-
-def resolve_dtype(name: str, device: torch.device) -> torch.dtype:
-    """What a model's weights become on `device`.
-
-    Raises:
-        CheckpointError: a name not known here.
-    """
-    if name == "auto":
-        native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-        return torch.bfloat16 if native else torch.float32
-    if name not in _DTYPES:
-        raise CheckpointError(f"there is no dtype {name!r}; known are auto, {', '.join(_DTYPES)}")
-    return _DTYPES[name]
+    first = resolve_device(device)
+    kind = resolve_dtype(dtype, first)
+    plan = plan_network(opened.files.directory, opened.config, _attention(first, kind))
+    places = choose_places(device, footprint_of(plan.network, plan.config.text, kind, quantization))
+    network = plan.load(places, kind, quantization)
+    return Checkpoint(opened.files, plan.config, opened.template, opened.tokenizer, network, places, quantization)
 
 
 def _attention(device: torch.device, dtype: torch.dtype) -> str:

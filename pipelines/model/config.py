@@ -104,7 +104,8 @@ def _original(root: Section) -> CheckpointConfig:
 def _hf(root: Section) -> CheckpointConfig:
     if root.get("vision_feature_layer", int, -1) != -1:
         raise root.refuse("vision_feature_layer", "must be -1 (features of the last layer)")
-    vision, text = _hf_vision(root.section("vision_config")), read_text(root.section("text_config"))
+    vision = _hf_vision(root.section("vision_config"))
+    text = read_text(root.section("text_config"), published_code=False)
     return CheckpointConfig(
         layout="hf",
         vision=vision,

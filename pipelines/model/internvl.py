@@ -35,6 +35,7 @@ class InternVL:
         self.tokenizer = checkpoint.tokenizer
         self.template = checkpoint.template
         self.config = checkpoint.config
+        self.sharded = checkpoint.places.sharded
         self.info = _info(checkpoint)
 
     @overload
@@ -228,10 +229,11 @@ def _info(checkpoint: Checkpoint) -> ModelInfo:
         family=config.text.family,
         template=config.template,
         dtype=str(network.dtype).removeprefix("torch."),
-        device=str(network.device),
+        device=str(checkpoint.places) if checkpoint.places.sharded else str(network.device),
         tile_size=config.tile_size,
         tokens_per_tile=config.tokens_per_tile,
         max_tiles=config.max_tiles,
         use_thumbnail=config.use_thumbnail,
         context_tokens=config.text.context_tokens,
+        quantization=checkpoint.quantization,
     )

@@ -12,8 +12,11 @@ from accelerate import init_empty_weights
 
 from pipelines.errors import CheckpointError
 from pipelines.model.config import CheckpointConfig
+from pipelines.model.crossing import connect_devices
+from pipelines.model.device_map import DeviceMap
 from pipelines.model.keymap import key_maps, stored_name
 from pipelines.model.network import Network
+from pipelines.model.quantization import EightBitLayers, Quantization
 from pipelines.model.tensor_map import KeyMap
 from pipelines.model.weights import TensorHeader, read_headers, read_tensors
 
@@ -30,11 +33,30 @@ class NetworkPlan:
     maps: tuple[KeyMap, ...]
     headers: Mapping[str, TensorHeader]
 
-    def load(self, device: torch.device, dtype: torch.dtype) -> Network:
+    def load(self, places: DeviceMap, dtype: torch.dtype, quantization: Quantization = "none") -> Network:
         """Fill it, tensor by tensor. A plan is good for one network."""
-        _fill(self.network, self.maps, self.headers, device, dtype)
-        self.network.language_model.tie_weights()
-        return self.network.to(device).eval().requires_grad_(False)
+        network = self.network
+        eight_bit = EightBitLayers(network) if quantization == "int8" else None
+        self._fill(_Passage(places, dtype, eight_bit))
+        network.language_model.tie_weights()
+        for module in network.modules():
+            for name, buffer in module.named_buffers(recurse=False):
+                setattr(module, name, buffer.to(places.first))
+        if places.sharded:
+            connect_devices(network.language_model, places)
+        return network.eval().requires_grad_(False)
+
+    def _fill(self, passage: _Passage) -> None:
+        by_file: dict[Path, dict[str, KeyMap]] = defaultdict(dict)
+        for entry in self.maps:
+            header = self.headers[entry.original]
+            by_file[header.file][header.name] = entry
+        for file, entries in by_file.items():
+            parameters: dict[str, torch.Tensor] = {}
+            devices = {name: passage.places.of_parameter(entry.parameters[0]) for name, entry in entries.items()}
+            for name, tensor in read_tensors(file, devices):
+                parameters |= passage.parameters(entries[name], tensor)
+            self.network.load_state_dict(parameters, strict=False, assign=True)
 
 
 def plan_network(directory: Path, config: CheckpointConfig, attention: str = "sdpa") -> NetworkPlan:
@@ -91,20 +113,19 @@ def _refuse_any(directory: Path, what: str, found: Sequence[str] | set[str]) -> 
         raise CheckpointError(f"{what}: {', '.join(sorted(found)[:3])}{more}", subject=str(directory))
 
 
-def _fill(
-    network: Network,
-    maps: Sequence[KeyMap],
-    headers: Mapping[str, TensorHeader],
-    device: torch.device,
-    dtype: torch.dtype,
-) -> None:
-    by_file: dict[Path, list[str]] = defaultdict(list)
-    for entry in maps:
-        by_file[headers[entry.original].file].append(headers[entry.original].name)
-    wanted = {headers[entry.original].name: entry for entry in maps}
-    for file, names in by_file.items():
-        parameters: dict[str, torch.Tensor] = {}
-        for name, tensor in read_tensors(file, names, device):
-            # A copy of its own: a file that is mapped into memory may be replaced while the model runs.
-            parameters |= wanted[name].split(tensor.to(dtype=dtype, copy=device.type == "cpu"))
-        network.load_state_dict(parameters, strict=False, assign=True)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Passage:
+    """What a tensor becomes on its way from file to network."""
+
+    places: DeviceMap
+    dtype: torch.dtype
+    eight_bit: EightBitLayers | None
+
+    def parameters(self, entry: KeyMap, tensor: torch.Tensor) -> dict[str, torch.Tensor]:
+        """The parameters in a checkpoint's tensor, without those that went into 8-bit layers."""
+        parts = entry.split(tensor)
+        if self.eight_bit is not None:
+            parts = {name: part for name, part in parts.items() if not self.eight_bit.take(name, part.to(self.dtype))}
+        # A copy of its own: a file that is mapped into memory may be replaced while the model runs.
+        copied = tensor.device.type == "cpu"
+        return {name: part.to(dtype=self.dtype, copy=copied) for name, part in parts.items()}

@@ -1,7 +1,8 @@
-"""Rotary position embeddings that change with length: which a checkpoint has, and how they stay stateless.
+"""Rotary position embeddings: which a checkpoint has, and how those that change with length stay stateless.
 
-dynamic (InternLM2.5, InternVL3): past the trained window the base grows with the sequence (NTK-aware scaling).
+dynamic (InternLM2.5): past the trained window the base grows with the sequence (NTK-aware scaling).
 longrope ("su", Phi-3-128k): past it a second set of frequencies is used.
+linear, yarn, llama3: other frequencies from the first token on, whatever the length.
 """
 
 from __future__ import annotations
@@ -11,8 +12,13 @@ from typing import Any, Literal
 
 from pipelines.model.section import Section
 
-RopeKind = Literal["default", "linear", "dynamic", "longrope"]
+RopeKind = Literal["default", "linear", "dynamic", "longrope", "yarn", "llama3"]
 Stretch = Literal["within", "beyond", "own"]
+_OPTIONS: dict[str, dict[str, float]] = {
+    # 0: only where the config says it, else transformers computes it from the factor.
+    "yarn": {"beta_fast": 32.0, "beta_slow": 1.0, "attention_factor": 0.0, "mscale": 0.0, "mscale_all_dim": 0.0},
+    "llama3": {"low_freq_factor": 1.0, "high_freq_factor": 4.0},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +30,7 @@ class RopeShape:
         trained_tokens: the window past which frequencies change.
         context_tokens: the window that the checkpoint was published with, scaling included.
         long_factors, short_factors: of longrope, one per pair of channels; otherwise empty.
+        options: of yarn and llama3, by transformers' names.
     """
 
     kind: RopeKind
@@ -34,6 +41,7 @@ class RopeShape:
     context_tokens: int
     long_factors: tuple[float, ...] = ()
     short_factors: tuple[float, ...] = ()
+    options: tuple[tuple[str, float], ...] = ()
 
     def stretch(self, prompt_tokens: int, max_new_tokens: int) -> Stretch:
         """With which neighbours a request has the frequencies that it has alone.
@@ -55,7 +63,13 @@ class RopeShape:
                 "original_max_position_embeddings": self.trained_tokens,
                 "factor": self.factor,
             }
+        if self.options:
+            shared |= {"original_max_position_embeddings": self.trained_tokens, **dict(self.options)}
         return shared if self.kind == "default" else shared | {"factor": self.factor}
+
+    def unscaled(self) -> RopeShape:
+        """Plain rotary embeddings, whose window is the one trained."""
+        return RopeShape("default", self.theta, 1.0, self.positions, self.positions, self.positions)
 
 
 def read_rope(section: Section, head_dimension: int) -> RopeShape:
@@ -80,7 +94,9 @@ def read_rope(section: Section, head_dimension: int) -> RopeShape:
         return RopeShape("dynamic", theta, factor, positions, positions, int(positions * factor))
     if kind == "default":
         return RopeShape("default", theta, 1.0, positions, positions, positions)
-    raise scaling.refuse("type", f"is {kind!r}; known are default, linear, dynamic, su and longrope")
+    if kind in _OPTIONS:
+        return _static(kind, section, scaling, theta)
+    raise scaling.refuse("type", f"is {kind!r}; known are default, linear, dynamic, su, longrope, yarn and llama3")
 
 
 def _long(section: Section, scaling: Section, theta: float, positions: int, head_dimension: int) -> RopeShape:
@@ -91,6 +107,15 @@ def _long(section: Section, scaling: Section, theta: float, positions: int, head
     if not len(long) == len(short) == head_dimension // 2:
         raise scaling.refuse("long_factor", f"and short_factor must have {head_dimension // 2} entries")
     return RopeShape("longrope", theta, positions / trained, positions, trained, positions, long, short)
+
+
+def _static(kind: Literal["yarn", "llama3"], section: Section, scaling: Section, theta: float) -> RopeShape:
+    positions, factor = section.count("max_position_embeddings"), _factor(scaling)
+    trained = scaling.count("original_max_position_embeddings", positions)
+    options = tuple((name, scaling.get(name, float, default)) for name, default in _OPTIONS[kind].items())
+    window = max(positions, int(trained * factor)) if kind == "yarn" else positions
+    given = tuple((name, value) for name, value in options if value)
+    return RopeShape(kind, theta, factor, positions, trained, window, options=given)
 
 
 def _factor(scaling: Section) -> float:

@@ -51,8 +51,11 @@ class _Biases:
     mlp: bool
 
 
-def read_text(section: Section) -> TextShape:
+def read_text(section: Section, *, published_code: bool = True) -> TextShape:
     """The language model of an `llm_config` (or a `text_config`).
+
+    Args:
+        published_code: it is as the code beside original-layout checkpoints has it, not as transformers' own.
 
     Raises:
         CheckpointError: a family not known here, or sizes that cannot be.
@@ -78,7 +81,7 @@ def read_text(section: Section) -> TextShape:
         head_dimension=head_dimension,
         activation=section.get("hidden_act", str, "silu"),
         norm_epsilon=section.get("rms_norm_eps", float, 1e-6),
-        rope=read_rope(section, head_dimension),
+        rope=_rope(section, family, head_dimension, published_code),
         qkv_bias=biases.qkv,
         output_bias=biases.output,
         mlp_bias=biases.mlp,
@@ -86,6 +89,14 @@ def read_text(section: Section) -> TextShape:
         full_attention_layers=section.get("max_window_layers", int, layers),
         tied_embeddings=section.get("tie_word_embeddings", bool, False),
     )
+
+
+def _rope(section: Section, family: str, head_dimension: int, published_code: bool) -> RopeShape:
+    rope = read_rope(section, head_dimension)
+    # InternVL3's configs ask for dynamic NTK, but the Qwen2 that they were published with (transformers 4.37) turns
+    # plainly whatever a config asks for. yarn is younger: who writes it means code that heeds it.
+    ignored = family == "qwen2" and published_code and rope.kind in ("linear", "dynamic")
+    return rope.unscaled() if ignored else rope
 
 
 def _head_dimension(section: Section, family: str, hidden: int, heads: int) -> int:

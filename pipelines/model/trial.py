@@ -32,18 +32,18 @@ class Trial:
 
 
 def try_out(needs: Requirements, *, revision: str | None, dtype: str, device: str) -> Trial:
-    """Load the checkpoint if there is room for it, and have it answer.
+    """Load the checkpoint as it was examined, if there is room for it, and have it answer.
 
     Raises:
         ModelError: it fails.
     """
-    place = "cuda" if device == "auto" and torch.cuda.is_available() else ("cpu" if device == "auto" else device)
-    free = free_bytes(place)
+    place = _named(device)
+    free = sum(free_bytes(name) for name in place.split(","))
     if free < _ROOM * needs.weight_bytes:
         need, have = (f"{value / 2**30:.1f} GiB" for value in (_ROOM * needs.weight_bytes, free))
         return Trial(place, skipped=f"needs {need}, and {have} are free on {place}")
     started = time.monotonic()
-    model = load_model(needs.name, revision=revision, dtype=dtype, device=place)
+    model = load_model(needs.name, revision=revision, dtype=dtype, device=device, quantization=needs.quantization)
     loaded = time.monotonic()
     engine = SimpleEngine(model)
     request = ChatRequest(QUESTION, picture(model.info), generation=Generation(max_new_tokens=_NEW_TOKENS))
@@ -51,7 +51,15 @@ def try_out(needs: Requirements, *, revision: str | None, dtype: str, device: st
         completion = engine.submit(request).result()
     finally:
         engine.close()
-    return Trial(place, None, loaded - started, time.monotonic() - loaded, completion)
+    return Trial(model.info.device, None, loaded - started, time.monotonic() - loaded, completion)
+
+
+def _named(device: str) -> str:
+    """The devices that loading may use."""
+    if device != "auto":
+        return device
+    gpus = range(torch.cuda.device_count())
+    return ",".join(f"cuda:{index}" for index in gpus) or "cpu"
 
 
 def picture(info: ModelInfo) -> VisualInput:

@@ -68,7 +68,12 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a backend serves, for tiling, the fingerprint and `workers` rows."""
+    """What a backend serves, for tiling, the fingerprint and `workers` rows.
+
+    Attributes:
+        device: one, or several with commas between.
+        quantization: "none", or what weights are kept in ("int8").
+    """
 
     path: str
     revision: str | None
@@ -81,6 +86,12 @@ class ModelInfo:
     max_tiles: int
     use_thumbnail: bool
     context_tokens: int
+    quantization: str = "none"
+
+    @property
+    def precision(self) -> str:
+        """What it computes in: the dtype, and the quantisation where there is one."""
+        return self.dtype if self.quantization == "none" else f"{self.dtype} {self.quantization}"
 
 
 class Backend(Protocol):

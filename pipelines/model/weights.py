@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,12 +44,12 @@ def read_headers(directory: Path) -> dict[str, TensorHeader]:
     return headers
 
 
-def read_tensors(file: Path, names: list[str], device: torch.device) -> Iterator[tuple[str, torch.Tensor]]:
-    """The named tensors of `file`, one after the other, on `device`; on a CPU as views of the file, so copy them.
+def read_tensors(file: Path, devices: Mapping[str, torch.device]) -> Iterator[tuple[str, torch.Tensor]]:
+    """The tensors of `file` that `devices` names, each on its device; on a CPU as views of the file, so copy them.
 
     The file is mapped anew for each: pages that were read would otherwise stay resident beside the weights.
     """
-    for name in names:
+    for name, device in devices.items():
         with safe_open(file, framework="pt", device=str(device)) as tensors:
             tensor = tensors.get_tensor(name)
         yield name, tensor

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from reelmill.schema import Sampling
 
 History = list[tuple[str, str]]
+Quantization = Literal["none", "int8"]
 
 
 def ask(
@@ -36,6 +37,12 @@ def ask(
         int | None, typer.Option(min=1, max=128, help="Most tiles of an image; several images share them.")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, max=65536, help="The longest answer.")] = 512,
+    quantization: Annotated[
+        Quantization | None, typer.Option(help="int8 needs bitsandbytes.", show_default="REELMILL_QUANTIZATION")
+    ] = None,
+    past_window: Annotated[
+        bool, typer.Option("--past-window", help="Answer prompts beyond the model's window too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Ask a question about images or a video, here and now, without database or queue.
@@ -53,7 +60,14 @@ def ask(
         from pipelines.model.load import load_model
         from reelmill.schema import Sampling
     revision = settings().model_revision if model is None else None
-    loaded = load_model(name, revision=revision, dtype=settings().dtype, device=settings().device)
+    loaded = load_model(
+        name,
+        revision=revision,
+        dtype=settings().dtype,
+        device=settings().device,
+        quantization=quantization or settings().quantization,
+        past_window=past_window or settings().past_window,
+    )
     scene = _scene(files, loaded, Sampling(num_segments=segments, max_tiles=max_tiles)) if files else None
     _talk(_Conversation(loaded, scene, max_new_tokens, as_json), question, chat=chat)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from itertools import groupby
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -46,7 +46,8 @@ def check(
     path_or_id: Annotated[str, typer.Argument(metavar="PATH_OR_ID", help="A directory or a hub id.")],
     revision: Annotated[str | None, typer.Option(help="Of a hub id: branch, tag or commit.")] = None,
     dtype: Annotated[str, typer.Option(help="auto, float32, float16 or bfloat16.")] = "auto",
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda:0, or several: cuda:0,cuda:1.")] = "auto",
+    quantization: Annotated[Literal["none", "int8"], typer.Option(help="int8 needs bitsandbytes to load.")] = "none",
     load: Annotated[bool, typer.Option(help="Load it, where there is room, and ask about a built-in picture.")] = True,
     as_json: Json = False,
 ) -> None:
@@ -60,7 +61,7 @@ def check(
         from pipelines.model.requirements import examine
         from pipelines.model.trial import try_out
 
-    needs = examine(path_or_id, revision=revision, dtype=dtype, device=device)
+    needs = examine(path_or_id, revision=revision, dtype=dtype, device=device, quantization=quantization)
     if not as_json:
         _print_requirements(needs)
     trial = try_out(needs, revision=revision, dtype=dtype, device=device) if load else None
@@ -85,7 +86,7 @@ def _print_requirements(needs: Requirements) -> None:
         "tiles": f"{needs.tile_size} px, {needs.tokens_per_tile} tokens each, up to {needs.max_tiles} per image",
         "window": f"{needs.context_tokens:,} tokens",
         "parameters": f"{needs.parameters:,}, stored as {', '.join(needs.stored_dtypes)}",
-        "weights": f"{_size(needs.weight_bytes)} in {needs.dtype}",
+        "weights": _weights(needs),
         "cache": f"{_size(needs.kv_bytes_per_token)} per token",
     }
     rows |= {f"{fit.memory} GPUs": _fit_text(fit) for fit in needs.fits}
@@ -93,6 +94,12 @@ def _print_requirements(needs: Requirements) -> None:
     for name, value in rows.items():
         table.add_row(name, value)
     console().print(table)
+
+
+def _weights(needs: Requirements) -> str:
+    if needs.quantization == "int8":
+        return f"{_size(needs.weight_bytes)} in {needs.dtype} with int8 linear layers"
+    return f"{_size(needs.weight_bytes)} in {needs.dtype}; {_size(needs.int8_bytes)} with --quantization int8"
 
 
 def _print_trial(trial: Trial) -> None:

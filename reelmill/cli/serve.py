@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -37,6 +37,13 @@ def worker(
     concurrency: Annotated[
         int | None, typer.Option("--concurrency", "-c", min=1, help="Jobs in flight per process.", show_default="8")
     ] = None,
+    quantization: Annotated[
+        Literal["none", "int8"] | None,
+        typer.Option(help="int8 needs bitsandbytes.", show_default="REELMILL_QUANTIZATION"),
+    ] = None,
+    past_window: Annotated[
+        bool, typer.Option("--past-window", help="Answer prompts beyond the model's window too.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Load a model and work jobs until SIGTERM or Ctrl-C; logs go to standard error.
@@ -51,6 +58,8 @@ def worker(
         model=model,
         served_model_name=served_model_name,
         concurrency=concurrency,
+        quantization=quantization,
+        past_window=past_window or None,
         log_format="json" if as_json else None,
     )
     from reelmill.logs import configure_logging

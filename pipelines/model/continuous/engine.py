@@ -7,7 +7,7 @@ import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
 
-from pipelines.errors import CancelledError, ModelOutOfMemoryError
+from pipelines.errors import CancelledError, ModelError, ModelOutOfMemoryError
 from pipelines.model.continuous.budget import Budget, budget_for
 from pipelines.model.continuous.flight import Flight, Landed
 from pipelines.model.continuous.slots import LAST_ID
@@ -31,7 +31,13 @@ class ContinuousEngine:
     def __init__(
         self, model: InternVL, max_batch_size: int = 16, budget: Budget | None = None, last_id: int = LAST_ID
     ) -> None:
-        """`max_batch_size` is the simple engine's; `last_id` bounds the ids of the visual vocabulary."""
+        """`max_batch_size` is the simple engine's; `last_id` bounds the ids of the visual vocabulary.
+
+        Raises:
+            ModelError: the model is spread over several devices.
+        """
+        if model.sharded:
+            raise ModelError("continuous batching keeps its cache on one device; this model is spread over several")
         self._model = model
         self._simple = SimpleEngine(model, max_batch_size)
         network = model.network

@@ -18,6 +18,7 @@ from pipelines.model.continuous.plan import Chunk, Plan, plan, schedule
 from pipelines.model.continuous.prefixes import Prefixes
 from pipelines.model.continuous.sampling import Choice
 from pipelines.model.continuous.slab import CacheShape, Slabs
+from pipelines.model.quantization import shared_tensors
 from reelmill.schema.tasks import Generation
 
 
@@ -137,7 +138,7 @@ def can_serve(language_model: Any) -> bool:
 
 def twin(language_model: Any) -> Any:
     """The same weights under a config, rotary state and embedding layer of their own."""
-    copied = copy.deepcopy(language_model, {id(weight): weight for weight in language_model.parameters()})
+    copied = copy.deepcopy(language_model, {id(shared): shared for shared in shared_tensors(language_model)})
     window = getattr(copied.config, "sliding_window", None)
     if window is not None and window >= copied.config.max_position_embeddings:
         copied.config.sliding_window = None  # nothing slides

@@ -7,12 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from pipelines.errors import CheckpointError
 from pipelines.model import loading, trial
 from pipelines.model.config import read_config
+from pipelines.model.footprint import footprint_of
 from pipelines.model.loading import empty_network
 from pipelines.model.placement import layer_places
+from pipelines.model.quantization import Quantization
 from pipelines.model.requirements import examine, fits
 from pipelines.model.trial import try_out
 
@@ -47,20 +50,23 @@ def test_a_checkpoint_is_described_without_reading_a_weight(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("name", "gpus"),
+    ("name", "quantization", "gpus"),
     [
-        ("InternVL3-1B", [1, 1, 1, 1]),
-        ("InternVL2_5-8B", [1, 1, 1, 1]),
-        ("InternVL2_5-26B", [4, 2, 1, 1]),
-        ("InternVL3-78B", [None, 4, 3, 2]),
+        ("InternVL3-1B", "none", [1, 1, 1, 1]),
+        ("InternVL2_5-8B", "none", [1, 1, 1, 1]),
+        ("InternVL2_5-26B", "none", [4, 2, 1, 1]),
+        ("InternVL2_5-26B", "int8", [2, 1, 1, 1]),
+        ("InternVL3-78B", "none", [None, 4, 3, 2]),
+        ("InternVL3-78B", "int8", [5, 3, 2, 1]),
     ],
 )
-def test_published_models_need_so_many_gpus(name: str, gpus: list[int | None], tmp_path: Path) -> None:
+def test_published_models_need_so_many_gpus(
+    name: str, quantization: Quantization, gpus: list[int | None], tmp_path: Path
+) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config_of(name)))
     config = read_config(tmp_path)
-    text = config.text
-    kv_bytes = 4 * text.layers * text.kv_heads * text.head_dimension
-    assert [fit.gpus for fit in fits(empty_network(config), text.layers, 2, kv_bytes)] == gpus
+    footprint = footprint_of(empty_network(config), config.text, torch.bfloat16, quantization)
+    assert [fit.gpus for fit in fits(footprint)] == gpus
 
 
 def test_what_loading_refuses_is_refused(copy_checkpoint: Callable[..., Path]) -> None:

@@ -147,7 +147,8 @@ def test_past_the_window_is_answered_where_the_user_allows_it() -> None:
 @pytest.mark.parametrize(
     ("scaling", "complaint"),
     [
-        ({"type": "yarn", "factor": 4.0}, "yarn"),
+        ({"type": "spiral", "factor": 4.0}, "spiral"),
+        ({"type": "yarn"}, r"rope_scaling\.factor"),
         ({"type": "dynamic"}, r"rope_scaling\.factor"),
         ({"type": "dynamic", "factor": 0.5}, "below 1"),
         (
@@ -159,3 +160,66 @@ def test_past_the_window_is_answered_where_the_user_allows_it() -> None:
 def test_scaling_that_cannot_be_is_refused_by_name(copy_of: Copy, scaling: dict[str, Any], complaint: str) -> None:
     with pytest.raises(CheckpointError, match=complaint):
         read_config(copy_of(NTK, llm_config={"rope_scaling": scaling}))
+
+
+@pytest.mark.parametrize("kind", ["linear", "dynamic"])
+def test_the_published_qwen2_turns_plainly_whatever_its_config_asks_for(copy_of: Copy, kind: str) -> None:
+    """transformers 4.37, which the checkpoints name, has no rope scaling for it: recordings stay true with any."""
+    changes = {"max_position_embeddings": 64, "rope_scaling": {"type": kind, "factor": 2.0}}
+    directory = copy_of("internvl2_5-qwen2", llm_config=changes)
+    model = InternVL(load_checkpoint(str(directory), dtype="float32", device="cpu"), past_window=True)
+    assert model.info.context_tokens == 64
+    recorded = GoldenCase(GOLDEN / "internvl2_5-qwen2")
+    rows = [recorded.rows(name)[0] for name in ("history_clean", "single_image_other", "text_round2")]
+    assert max(len(row.input_ids) for row in rows) > 128
+    for row in rows:
+        said = SimpleEngine(model)
+        assert said.submit(row.request()).result(60).token_ids == row.generated_ids
+        said.close()
+
+
+YARN = {"type": "yarn", "factor": 4.0, "original_max_position_embeddings": 1024}
+LLAMA3 = {
+    "rope_type": "llama3",
+    "factor": 8.0,
+    "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 512,
+}
+
+
+def wavelengths(pairs: int, theta: float) -> list[float]:
+    return [2 * math.pi * theta ** (pair / pairs) for pair in range(pairs)]
+
+
+def test_yarn_stretches_long_waves_and_keeps_short_ones(copy_of: Copy) -> None:
+    """Against the YaRN paper: waves that turn 32 times in the trained window stay, those that turn less than once
+    are stretched by the factor, between them a ramp over the pairs; attention is scaled by 0.1 ln s + 1."""
+    model = load(copy_of("internvl2_5-qwen2", llm_config={"rope_scaling": YARN, "max_position_embeddings": 1024}))
+    rotary, rope = model.network.language_model.model.rotary_emb, model.config.text.rope
+    pairs = model.config.text.head_dimension // 2
+
+    def place(turns: float) -> float:
+        return pairs * math.log(1024 / (turns * 2 * math.pi)) / math.log(rope.theta)
+
+    first, last = math.floor(place(32)), math.ceil(place(1))
+    stretched = [min(1.0, max(0.0, (pair - first) / (last - first))) for pair in range(pairs)]
+    plain = [2 * math.pi / wave for wave in wavelengths(pairs, rope.theta)]
+    expected = [one * (1 - share) + one / 4 * share for one, share in zip(plain, stretched, strict=True)]
+    torch.testing.assert_close(rotary.inv_freq, torch.tensor(expected))
+    assert rotary.attention_scaling == pytest.approx(0.1 * math.log(4) + 1)
+    assert (model.info.context_tokens, rope.stretch(3000, 500)) == (4096, "within")
+
+
+def test_llama3_stretches_by_wavelength(copy_of: Copy) -> None:
+    """Against Meta's description: waves shorter than window / 4 stay, longer than the window are stretched, between
+    them the two are blended by how many of them fit into the window."""
+    changes = {"rope_scaling": LLAMA3, "max_position_embeddings": 4096}
+    model = load(copy_of("internvl2-llama", llm_config=changes))
+    rope = model.config.text.rope
+    expected = []
+    for wave in wavelengths(model.config.text.head_dimension // 2, rope.theta):
+        kept = min(1.0, max(0.0, (512 / wave - 1.0) / (4.0 - 1.0)))
+        expected.append(kept * 2 * math.pi / wave + (1 - kept) * 2 * math.pi / wave / 8)
+    torch.testing.assert_close(model.network.language_model.model.rotary_emb.inv_freq, torch.tensor(expected))
+    assert model.info.context_tokens == 4096
