@@ -94,7 +94,7 @@ def read_rope(section: Section, head_dimension: int) -> RopeShape:
         return RopeShape("dynamic", theta, factor, positions, positions, int(positions * factor))
     if kind == "default":
         return RopeShape("default", theta, 1.0, positions, positions, positions)
-    if kind in _OPTIONS:
+    if kind == "yarn" or kind == "llama3":
         return _static(kind, section, scaling, theta)
     raise scaling.refuse("type", f"is {kind!r}; known are default, linear, dynamic, su, longrope, yarn and llama3")
 

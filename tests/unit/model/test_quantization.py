@@ -1,4 +1,4 @@
-"""8-bit weights answer nearly as the others do, in the memory that was foretold; where they cannot, the error says so."""
+"""8-bit weights answer nearly as others do, in the memory that was foretold; where they cannot, the error says so."""
 
 from __future__ import annotations
 
