@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 import structlog
 
-from reelmill.settings import Settings
+from reelmill.settings import PREFIX, Settings
 from worker.checkup import silent_since
 from worker.errors import WorkerConfigError
 from worker.pulse import Pulse
@@ -119,7 +119,12 @@ def worker_replicas(
     """One replica per GPU list, each the ordinary `reelmill worker` with the settings of this environment."""
     environment = _environment(os.environ, len(gpu_lists))
     return [
-        Replica(_name(index, gpus), _command(gpus, as_json=as_json), environment, policy or RestartPolicy())
+        Replica(
+            _name(index, gpus),
+            _command(gpus, as_json=as_json),
+            {**_spread_over(gpus), **environment},
+            policy or RestartPolicy(),
+        )
         for index, gpus in enumerate(gpu_lists)
     ]
 
@@ -129,6 +134,13 @@ def _command(gpus: str | None, *, as_json: bool) -> list[str]:
     if gpus is not None:
         command += ["--gpus", gpus]
     return [*command, "--json"] if as_json else command
+
+
+def _spread_over(gpus: str | None) -> dict[str, str]:
+    """A shard of several GPUs is to use them all: left to itself, a process takes as few as hold the model."""
+    count = 0 if gpus is None else len(gpus.split(","))
+    devices = ",".join(f"cuda:{index}" for index in range(count))
+    return {f"{PREFIX}DEVICE": devices} if count > 1 else {}
 
 
 def _name(index: int, gpus: str | None) -> str:

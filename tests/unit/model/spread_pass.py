@@ -32,10 +32,7 @@ from torch.utils.backend_registration import _setup_privateuseone_for_python_bac
 
 from benchmarks._golden import GoldenCase  # noqa: E402
 from pipelines.model import engine, loading  # noqa: E402
-from pipelines.model.checkpoint import (
-    Checkpoint,
-    open_checkpoint,
-)
+from pipelines.model.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
 from pipelines.model.device_map import DeviceMap  # noqa: E402
 from pipelines.model.internvl import InternVL  # noqa: E402
 from pipelines.model.weights import read_tensors  # noqa: E402

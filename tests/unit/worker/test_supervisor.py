@@ -180,10 +180,13 @@ def test_each_process_is_the_ordinary_worker_pinned_to_its_gpus(monkeypatch: pyt
     assert first._command[1:] == ("-m", "reelmill", "worker", "--gpus", "0,1", "--json")
     assert second._command[-2] == "2,3"
     assert second._environment["OMP_NUM_THREADS"] == "5"
+    assert second._environment["REELMILL_DEVICE"] == "cuda:0,cuda:1"
     monkeypatch.delenv("OMP_NUM_THREADS")
     (plain, *_) = worker_replicas([None] * 1000, as_json=False)
     assert plain._command[1:] == ("-m", "reelmill", "worker")
     assert plain._environment["OMP_NUM_THREADS"] == "1"
+    (one,) = worker_replicas(["3"], as_json=False)
+    assert not {"REELMILL_DEVICE"} & (plain._environment.keys() | one._environment.keys())
 
 
 def _pids(directory: Path, name: str) -> list[str]:
