@@ -94,8 +94,10 @@ def read_rope(section: Section, head_dimension: int) -> RopeShape:
         return RopeShape("dynamic", theta, factor, positions, positions, int(positions * factor))
     if kind == "default":
         return RopeShape("default", theta, 1.0, positions, positions, positions)
-    if kind == "yarn" or kind == "llama3":
-        return _static(kind, section, scaling, theta)
+    if kind == "yarn":
+        return _static("yarn", section, scaling, theta)
+    if kind == "llama3":
+        return _static("llama3", section, scaling, theta)
     raise scaling.refuse("type", f"is {kind!r}; known are default, linear, dynamic, su, longrope, yarn and llama3")
 
 
