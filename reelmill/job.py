@@ -116,4 +116,4 @@ class Job:
 
 def _alone(state: JobState) -> BatchStatus:
     """One job as a batch of its own."""
-    return BatchStatus(**{state.value: 1})
+    return BatchStatus.of({state.value: 1})

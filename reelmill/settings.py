@@ -52,6 +52,8 @@ class Settings(BaseSettings):
     """A running job whose worker is silent for so long is taken from it."""
     heartbeat_s: float = Field(default=5.0, gt=0)
     housekeeping_s: float = Field(default=5.0, gt=0)
+    scan_archives: bool = True
+    """Workers list archives too; false leaves all of it to `reelmill housekeep`."""
     drain_s: float = Field(default=30.0, ge=0)
     """Seconds that running jobs get to end after SIGTERM."""
     health_dir: Path | None = None

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
 from collections.abc import Callable
+from types import FrameType
 
 import structlog
 
@@ -15,6 +19,7 @@ from reelmill.ledger.sweep import sweep_elected
 from reelmill.settings import Settings
 from reelmill.urls import service_urls
 from worker.periodic import Periodic
+from worker.scanner import Scanner
 
 log = structlog.get_logger(__name__)
 
@@ -59,13 +64,28 @@ class Housekeeping:
 
 
 def run_housekeeping(settings: Settings) -> None:
-    """Housekeeping alone, without a model, in this thread: `reelmill housekeep`.
+    """Housekeeping and the listing of archives, without a model, until SIGTERM or Ctrl-C: `reelmill housekeep`.
+
+    A scan under way is given back at the end, for the next process to go on with.
 
     Raises:
         DatabaseUnavailableError, SchemaOutOfDateError: at the start; later ones are logged and waited out.
+        SystemExit: 0 after SIGTERM.
     """
     urls = service_urls(settings)
     database = Database(urls.database_url)
     database.check_schema()
-    housekeeping = Housekeeping(settings, database, Bells(urls.redis_url, max_bells=settings.max_bells))
-    Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick).run()
+    bells = Bells(urls.redis_url, max_bells=settings.max_bells)
+    scanner = Scanner(settings, database, bells, f"housekeep:{socket.gethostname()}:{os.getpid()}")
+    scanning = Periodic("scanner", settings.housekeeping_s, scanner.tick)
+    signal.signal(signal.SIGTERM, _leave)
+    scanning.start()
+    try:
+        Periodic("housekeeping", settings.housekeeping_s, Housekeeping(settings, database, bells).tick).run()
+    finally:
+        scanner.leave()
+        scanning.stop()
+
+
+def _leave(signum: int, frame: FrameType | None) -> None:
+    raise SystemExit(0)

@@ -29,6 +29,7 @@ from worker.leases import Leases
 from worker.periodic import Periodic
 from worker.pulse import Pulse
 from worker.runner import Runner
+from worker.scanner import Scanner
 from worker.slot import Slot
 from worker.storage import Storage
 
@@ -69,6 +70,7 @@ class WorkerProcess:
     decoders: DecodePool
     drain: Drain
     slot: Slot
+    scanner: Scanner
     threads: tuple[Periodic, ...]
     worker_id: str
     pulse: Pulse
@@ -93,7 +95,7 @@ class WorkerProcess:
     @classmethod
     def _start(cls, settings: Settings, load: LoadBackend, pulse: Pulse, beating: Periodic) -> Self:
         urls = service_urls(settings)
-        database = Database(urls.database_url, pool_size=settings.concurrency + 2)
+        database = Database(urls.database_url, pool_size=settings.concurrency + 3)
         database.check_schema()
         backend = load(settings)
         worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -105,10 +107,12 @@ class WorkerProcess:
         download_dir = settings.download_dir or Path(tempfile.gettempdir())
         runner = Runner(settings, Storage(settings), decoders, backend, download_dir)
         housekeeping = Housekeeping(settings, database, bells, make_room=leases.make_room)
+        scanner = Scanner(settings, database, bells, worker_id)
         heartbeat = partial(beat, database, worker_id, leases, settings.lease_s, pulse)
         threads = (
             Periodic("heartbeat", settings.heartbeat_s, heartbeat),
             Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick),
+            *((Periodic("scanner", settings.housekeeping_s, scanner.tick),) if settings.scan_archives else ()),
         )
         for thread in threads:
             thread.start()
@@ -116,15 +120,17 @@ class WorkerProcess:
         pulse.saw_database()
         pulse.become("ready")
         log.info("worker ready", worker_id=worker_id, model=settings.served_model_name, path=backend.info.path)
-        return cls(settings, database, backend, decoders, drain, slot, (*threads, beating), worker_id, pulse)
+        return cls(settings, database, backend, decoders, drain, slot, scanner, (*threads, beating), worker_id, pulse)
 
     def leave(self) -> None:
         """Stop claiming; what runs gets its grace time. Safe to call from a signal handler and more than once."""
         self.drain.start()
+        self.scanner.leave()
         self.pulse.become("draining")
 
     def stop(self) -> None:
         """End the threads, the decoders and the engine; slots have returned by now."""
+        self.scanner.leave()
         for thread in self.threads:
             thread.stop()
         self.backend.close()

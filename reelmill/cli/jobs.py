@@ -47,7 +47,7 @@ def status(
             values = {**show.batch_json(info, counts), "stages": asdict(stages), "starved": starved(stages)}
         else:
             job, attempts = found.status, found.attempts()
-            waiting_for = _waiting_for(found, BatchStatus(**{job.state.value: 1}))
+            waiting_for = _waiting_for(found, BatchStatus.of({job.state.value: 1}))
             view, values = show.job_status(job, attempts, waiting_for), show.job_json(job, attempts)
     if as_json:
         write_json({**values, "waiting_for": waiting_for})

@@ -101,7 +101,7 @@ def health(
 
 
 def housekeep(as_json: Json = False) -> None:
-    """Requeue what lost its worker and ring for what waits, without serving a model.
+    """Requeue what lost its worker, ring for what waits and list archives, without serving a model.
 
     Every worker does this already; run it alone where workers come and go.
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Self
 from uuid import UUID
 
 from sqlalchemy import text
@@ -47,7 +47,7 @@ class JobView:
 class BatchState(StrEnum):
     """A batch in one word; the words are those of OpenAI's Batch object.
 
-    in_progress: jobs are queued or running.
+    in_progress: jobs are queued or running, or the archive is still being listed.
     cancelling: the rest is told to stop, running jobs have not heard of it yet.
     completed: every job has reached its end, failed ones included: see the counts.
     cancelled: every job has reached its end, and some were cancelled; what had succeeded keeps its results.
@@ -66,13 +66,22 @@ class BatchState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class BatchStatus:
-    """How many jobs of a batch are in which state. `str()` is a line for people."""
+    """How many jobs of a batch are in which state. `str()` is a line for people.
+
+    `scanning`: its archive is still being listed, more jobs may come.
+    """
 
     queued: int = 0
     running: int = 0
     succeeded: int = 0
     failed: int = 0
     cancelled: int = 0
+    scanning: bool = False
+
+    @classmethod
+    def of(cls, counts: Mapping[str, int], *, scanning: bool = False) -> Self:
+        """From jobs by state."""
+        return cls(*(counts.get(state.value, 0) for state in JobState), scanning=scanning)
 
     @property
     def completed(self) -> int:
@@ -91,13 +100,14 @@ class BatchStatus:
 
     @property
     def done(self) -> bool:
-        """Whether all jobs have reached their end."""
-        return self.queued == self.running == 0
+        """Whether all jobs have reached their end, and no more will come."""
+        return not self.scanning and self.queued == self.running == 0
 
     def __str__(self) -> str:
-        counts = {field.name: getattr(self, field.name) for field in fields(self)}
+        counts = {state.value: getattr(self, state) for state in JobState}
         told = ", ".join(f"{count:,} {state}" for state, count in counts.items() if count)
-        return f"{self.finished:,} of {self.total:,} jobs finished" + (f" ({told})" if told else "")
+        more = ", more may come" if self.scanning else ""
+        return f"{self.finished:,} of {self.total:,} jobs finished" + (f" ({told}{more})" if told else more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +146,7 @@ class AttemptView:
     error_message: str | None
 
 
+_SCANNING = "EXISTS (SELECT FROM scans WHERE scans.batch_id = :batch_id AND state IN ('queued', 'running'))"
 _URIS = "ARRAY(SELECT uri FROM media WHERE job_id = jobs.id ORDER BY ordinal)"
 
 
@@ -184,37 +195,49 @@ def list_batches(db: Database, *, most: int = 20) -> tuple[BatchView, ...]:
 
 def batch_counts(db: Database, batch_id: UUID) -> BatchStatus:
     """A batch's jobs by state; all zero for a batch without jobs."""
-    statement = text("SELECT state, count(*) AS jobs FROM jobs WHERE batch_id = :batch_id GROUP BY state")
+    # One statement, one snapshot: a scan's last jobs and its end are seen together.
+    statement = text(
+        f"""
+        SELECT {_SCANNING} AS scanning,
+               (SELECT jsonb_object_agg(state, jobs) FROM (
+                    SELECT state, count(*) AS jobs FROM jobs WHERE batch_id = :batch_id GROUP BY state
+                ) AS by_state) AS counts
+        """  # noqa: S608 - constant text
+    )
     with db.statement() as connection:
-        rows = connection.execute(statement, {"batch_id": batch_id}).all()
-    return BatchStatus(**{row.state: row.jobs for row in rows})
+        row = connection.execute(statement, {"batch_id": batch_id}).one()
+    return BatchStatus.of(row.counts or {}, scanning=row.scanning)
 
 
 def batch_state(db: Database, batch_id: UUID) -> BatchState:
     """A batch in one word; `completed` for one without jobs."""
     statement = text(
-        """
-        SELECT count(*) FILTER (WHERE state IN ('queued', 'running')) AS going,
+        f"""
+        SELECT count(*) FILTER (WHERE state IN ('queued', 'running')) AS going, {_SCANNING} AS scanning,
                count(*) FILTER (WHERE state = 'running' AND cancel_requested_at IS NOT NULL) AS cancelling,
                EXISTS (SELECT FROM jobs WHERE batch_id = :batch_id AND state = 'cancelled') AS cancelled
         FROM jobs WHERE batch_id = :batch_id AND state IN ('queued', 'running')
-        """
+        """  # noqa: S608 - constant text
     )
     with db.statement() as connection:
         row = connection.execute(statement, {"batch_id": batch_id}).one()
+    if row.scanning:
+        return BatchState.IN_PROGRESS
     if row.going:
         return BatchState.CANCELLING if row.cancelling == row.going else BatchState.IN_PROGRESS
     return BatchState.CANCELLED if row.cancelled else BatchState.COMPLETED
 
 
 def batch_finished_at(db: Database, batch_id: UUID) -> datetime | None:
-    """When the last job reached its end; None while one has not, and for a batch without jobs."""
+    """When the last job and the scan reached their end; None while one has not, and for a batch without either."""
     statement = text(
-        """
-        SELECT max(finished_at) FROM jobs
-        WHERE batch_id = :batch_id
-          AND NOT EXISTS (SELECT FROM jobs WHERE batch_id = :batch_id AND state IN ('queued', 'running'))
-        """
+        f"""
+        SELECT max(finished_at)
+        FROM (SELECT finished_at FROM jobs WHERE batch_id = :batch_id
+              UNION ALL SELECT finished_at FROM scans WHERE batch_id = :batch_id) AS parts
+        WHERE NOT EXISTS (SELECT FROM jobs WHERE batch_id = :batch_id AND state IN ('queued', 'running'))
+          AND NOT {_SCANNING}
+        """  # noqa: S608 - constant text
     )
     with db.statement() as connection:
         finished_at: datetime | None = connection.scalar(statement, {"batch_id": batch_id})

@@ -13,6 +13,7 @@ from typing import BinaryIO
 from urllib.parse import unquote
 
 from pipelines.cancellation import Cancellation
+from reelmill.archive.file_listing import file_etag
 from reelmill.schema.errors import SpecError
 from worker.errors import (
     AccessDeniedError,
@@ -115,7 +116,7 @@ def _path_in(uri: str) -> str:
 
 
 def _version(status: os.stat_result) -> ObjectVersion:
-    return ObjectVersion(f"{status.st_mtime_ns}-{status.st_size}-{status.st_ino}", None, status.st_size)
+    return ObjectVersion(file_etag(status), None, status.st_size)
 
 
 def _version_at(path: Path) -> ObjectVersion | None:
