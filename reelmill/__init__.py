@@ -3,6 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from reelmill.errors import (
+    ArchiveError,
+    ArchiveUnavailableError,
     BrokerUnavailableError,
     CronError,
     DatabaseUnavailableError,
@@ -13,6 +15,7 @@ from reelmill.errors import (
     NoResultsError,
     NotFoundError,
     PictureError,
+    ScanStalledError,
     ScheduleBusyError,
     SchemaOutOfDateError,
     SettingsError,
@@ -39,12 +42,14 @@ from reelmill.schema import (
     PrefixSpec,
     ReelmillError,
     Sampling,
+    ScanState,
     SegmentResult,
     StageTimes,
     Task,
 )
 
 if TYPE_CHECKING:
+    from reelmill.archive.preview import PrefixPreview
     from reelmill.async_batch import AsyncBatch
     from reelmill.async_client import AsyncClient
     from reelmill.async_job import AsyncJob
@@ -54,6 +59,7 @@ if TYPE_CHECKING:
     from reelmill.frame import Frame
     from reelmill.job import Job
     from reelmill.job_results import JobResults, StoredMedia
+    from reelmill.ledger.scans import ScanCounts, ScanView
     from reelmill.ledger.schedule_history import ScheduleRun
     from reelmill.ledger.schedules import ScheduleView
     from reelmill.ledger.stages import BatchStages
@@ -67,6 +73,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AnswerResult",
+    "ArchiveError",
+    "ArchiveUnavailableError",
     "Ask",
     "AsyncBatch",
     "AsyncClient",
@@ -107,10 +115,15 @@ __all__ = [
     "NotFoundError",
     "Overlap",
     "PictureError",
+    "PrefixPreview",
     "PrefixSpec",
     "ReelmillError",
     "ResultRow",
     "Sampling",
+    "ScanCounts",
+    "ScanStalledError",
+    "ScanState",
+    "ScanView",
     "Schedule",
     "ScheduleBusyError",
     "ScheduleRun",
@@ -139,6 +152,7 @@ _ON_DEMAND = {
     "Client": "reelmill.client",
     "Frame": "reelmill.frame",
     "Job": "reelmill.job",
+    "PrefixPreview": "reelmill.archive.preview",
     "ResultRow": "reelmill.rows",
     "Schedule": "reelmill.schedule",
     "ScheduleRun": "reelmill.ledger.schedule_history",
@@ -146,6 +160,7 @@ _ON_DEMAND = {
     "BatchStages": "reelmill.ledger.stages",
     "WorkerView": "reelmill.ledger.workers",
     **dict.fromkeys(("CatchUp", "Overlap"), "reelmill.schema.schedule"),
+    **dict.fromkeys(("ScanCounts", "ScanView"), "reelmill.ledger.scans"),
     **dict.fromkeys(("JobResults", "StoredMedia"), "reelmill.job_results"),
     **dict.fromkeys(
         ("AttemptView", "BatchState", "BatchStatus", "BatchView", "JobError", "JobView"), "reelmill.ledger.views"

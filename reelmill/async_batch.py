@@ -12,6 +12,7 @@ from uuid import UUID
 from reelmill.batch import Batch
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
+from reelmill.ledger.scans import ScanView
 from reelmill.ledger.stages import BatchStages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
 from reelmill.waiting import wait_until_async
@@ -47,6 +48,10 @@ class AsyncBatch:
     async def request_counts(self) -> BatchStatus:
         """The same as `status`, under OpenAI's name."""
         return await self.status()
+
+    async def scan(self) -> ScanView | None:
+        """As `Batch.scan`."""
+        return await asyncio.to_thread(lambda: self._batch.scan)
 
     async def info(self) -> BatchView:
         """Id, name, labels and `created_at`, as it was submitted."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, Unpack, overload
 from uuid import UUID
 
+from reelmill.archive.options import PrefixOptions
+from reelmill.archive.preview import PrefixPreview
 from reelmill.async_batch import AsyncBatch
 from reelmill.async_job import AsyncJob
 from reelmill.async_schedule import AsyncSchedule
@@ -81,6 +83,25 @@ class AsyncClient:
         """As `Client.submit_many`; `specs` is iterated in another thread."""
         client = await self._client()
         return AsyncBatch(await asyncio.to_thread(client.submit_many, specs, name=name, labels=labels))
+
+    @overload
+    async def submit_prefix(
+        self, prefix: str, *, name: str | None = ..., dry_run: Literal[False] = ..., **options: Unpack[PrefixOptions]
+    ) -> AsyncBatch: ...
+
+    @overload
+    async def submit_prefix(
+        self, prefix: str, *, name: str | None = ..., dry_run: Literal[True], **options: Unpack[PrefixOptions]
+    ) -> PrefixPreview: ...
+
+    async def submit_prefix(
+        self, prefix: str, *, name: str | None = None, dry_run: bool = False, **options: Unpack[PrefixOptions]
+    ) -> AsyncBatch | PrefixPreview:
+        """As `Client.submit_prefix`."""
+        client = await self._client()
+        if dry_run:
+            return await asyncio.to_thread(lambda: client.submit_prefix(prefix, dry_run=True, **options))
+        return AsyncBatch(await asyncio.to_thread(lambda: client.submit_prefix(prefix, name=name, **options)))
 
     async def job(self, job_id: UUID | str) -> AsyncJob:
         """As `Client.job`. Raises NotFoundError."""

@@ -13,6 +13,7 @@ from reelmill.export import FilePath
 from reelmill.job_results import JobResults
 from reelmill.ledger import cancel, results, views
 from reelmill.ledger.obstacles import queued_for_models
+from reelmill.ledger.scans import ScanView, scan_view
 from reelmill.ledger.stages import BatchStages, batch_stages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
 from reelmill.mill import Mill
@@ -56,6 +57,11 @@ class Batch:
         return self.status
 
     @property
+    def scan(self) -> ScanView | None:
+        """The listing of its archive: how far it is, what was left out and why. None when jobs were submitted."""
+        return scan_view(self._mill.database, self._id)
+
+    @property
     def info(self) -> BatchView:
         """Name, labels and time of the batch, as it was submitted."""
         return views.batch_view(self._mill.database, self._id)
@@ -77,7 +83,7 @@ class Batch:
 
     @property
     def finished_at(self) -> datetime | None:
-        """When the last job reached its end, whichever; None before, and again after a retry."""
+        """When the last job reached its end, whichever, and the listing too; None before, and again after a retry."""
         return views.batch_finished_at(self._mill.database, self._id)
 
     @property
@@ -92,6 +98,8 @@ class Batch:
 
     def wait(self, timeout: float | None = None, progress: bool = True) -> BatchStatus:
         """Wait until every job has reached its end; returns the last counts. Failed jobs do not raise.
+
+        An archive is listed to its end first; whether that went well, `scan` tells.
 
         Args:
             timeout: seconds; None waits for ever.
@@ -117,14 +125,18 @@ class Batch:
         return views.errors(self._mill.database, batch_id=self._id)
 
     def cancel(self) -> int:
-        """Cancel what has not ended: at once when queued, within a heartbeat when running. Returns how many.
+        """Cancel what has not ended: at once when queued, within a heartbeat when running. Returns how many jobs.
 
+        An archive is listed no further.
         What has succeeded keeps its results.
         """
         return cancel.cancel(self._mill.database, batch_id=self._id)
 
     def retry_failed(self) -> int:
-        """Queue the failed and cancelled jobs again, with their counts of failures forgotten. Returns how many."""
+        """Queue the failed and cancelled jobs again, with their counts of failures forgotten. Returns how many.
+
+        A listing that failed or was cancelled goes on where it stopped.
+        """
         count = cancel.retry_failed(self._mill.database, batch_id=self._id)
         if count:
             self._mill.ring_for_queued()
@@ -163,7 +175,7 @@ class Batch:
     @contextmanager
     def _watched(self, progress: bool) -> Iterator[Watch[BatchStatus]]:
         """What waiting looks at; shows what it sees."""
-        obstacles = Obstacles(lambda: queued_for_models(self._mill.database, batch_id=self._id))
+        obstacles = Obstacles(lambda: queued_for_models(self._mill.database, batch_id=self._id), lambda: self.scan)
         with batch_progress(f"batch {str(self._id)[:8]}", shown=progress) as show:
 
             def look() -> BatchStatus:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Literal, Self, Unpack, overload
 from uuid import UUID
 
+from reelmill.archive.listing import open_listing
+from reelmill.archive.options import PrefixOptions
+from reelmill.archive.preview import PrefixPreview, preview_prefix
 from reelmill.batch import Batch
 from reelmill.bells import Bells
 from reelmill.errors import NotFoundError
 from reelmill.job import Job
 from reelmill.ledger import views
 from reelmill.ledger.database import Database
+from reelmill.ledger.scans import start_scan
 from reelmill.ledger.schedules import add_schedule, list_schedules, schedule_view
 from reelmill.ledger.submit import NewBatch, submit_jobs
 from reelmill.ledger.workers import WorkerView, list_workers
@@ -21,7 +25,7 @@ from reelmill.schedule import Schedule
 from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, PrefixSpec, Sampling, Task
 from reelmill.schema.schedule import CatchUp, Overlap
 from reelmill.settings import settings
-from reelmill.specs import checked_specs, job_spec, schedule_spec
+from reelmill.specs import checked_specs, job_spec, prefix_spec, schedule_spec
 from reelmill.uris import MediaReference
 from reelmill.urls import find_urls
 
@@ -112,6 +116,44 @@ class Client:
         batch = NewBatch(name=name, labels=dict(labels or {}))
         accepted = submit_jobs(self._mill.database, checked_specs(specs), batch=batch, collect_ids=False)
         self._mill.ring(accepted.models, accepted.accepted)
+        return Batch(self._mill, batch.id)
+
+    @overload
+    def submit_prefix(
+        self, prefix: str, *, name: str | None = ..., dry_run: Literal[False] = ..., **options: Unpack[PrefixOptions]
+    ) -> Batch: ...
+
+    @overload
+    def submit_prefix(
+        self, prefix: str, *, name: str | None = ..., dry_run: Literal[True], **options: Unpack[PrefixOptions]
+    ) -> PrefixPreview: ...
+
+    def submit_prefix(
+        self, prefix: str, *, name: str | None = None, dry_run: bool = False, **options: Unpack[PrefixOptions]
+    ) -> Batch | PrefixPreview:
+        """Accept an archive: a worker (or `reelmill housekeep`) lists it, and what is new in it becomes jobs.
+
+            batch = client.submit_prefix("s3://archive/2026/", tasks=Caption(), exclude=["*/thumbs/*"])
+            batch.wait()
+
+        Returns at once. The batch is done when the listing and all its jobs are; `batch.scan` tells how far it is.
+
+        Args:
+            prefix: `s3://bucket/start-of-keys`, or `file:///directory` (workers need it among their file roots).
+            dry_run: list it from here and now (boto3 and credentials are needed), and only tell what would be done.
+            options: see PrefixSpec: `tasks`, `include`, `exclude`, `since`, `only_new`, `dedupe`, `limit`, …
+
+        Raises:
+            SpecError: names the field and the reason (UnknownModelError among them).
+            ArchiveError: a dry run cannot list it. Otherwise that is told by `batch.scan`, and by waiting.
+            DatabaseUnavailableError: not accepted.
+        """
+        spec = prefix_spec(prefix, options)
+        if dry_run:
+            listing = open_listing(spec.prefix, endpoint_url=settings().s3_endpoint_url, file_roots=None)
+            return preview_prefix(self._mill.database, spec, listing)
+        batch = NewBatch(name=name, labels=spec.labels)
+        start_scan(self._mill.database, spec, batch)
         return Batch(self._mill, batch.id)
 
     def job(self, job_id: UUID | str) -> Job:

@@ -54,7 +54,8 @@ def batch_progress(title: str, *, shown: bool) -> Iterator[ShowStatus]:
 def told(status: BatchStatus) -> str:
     """The counts that are worth a word beside `finished/total`: `3 running, 1 failed`."""
     counts = {"running": status.running, "failed": status.failed, "cancelled": status.cancelled}
-    return ", ".join(f"{count:,} {name}" for name, count in counts.items() if count)
+    words = [f"{count:,} {name}" for name, count in counts.items() if count]
+    return ", ".join([*words, "still listing"] if status.scanning else words)
 
 
 def clock(seconds: float) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from pydantic import ValidationError
 
 from reelmill.errors import SpecError
-from reelmill.schema import JobSpec
+from reelmill.schema import JobSpec, PrefixSpec
 from reelmill.schema.frozen import spec_error
 from reelmill.schema.schedule import ScheduleSpec
 from reelmill.uris import check_uri, media_uris
@@ -34,6 +35,17 @@ def schedule_spec(fields: Mapping[str, Any]) -> ScheduleSpec:
     """Validate the fields of a schedule. Raises SpecError, which names the field and the reason."""
     try:
         return ScheduleSpec.model_validate(fields)
+    except ValidationError as error:
+        raise spec_error(error) from None
+
+
+def prefix_spec(prefix: str, fields: Mapping[str, Any]) -> PrefixSpec:
+    """Validate a prefix and its options; None means not given. Raises SpecError, which names the field."""
+    given = {name: value for name, value in fields.items() if value is not None}
+    if not isinstance(given.get("tasks"), (Sequence, NoneType)):
+        given["tasks"] = [given["tasks"]]
+    try:
+        return PrefixSpec.model_validate({"prefix": prefix, **given})
     except ValidationError as error:
         raise spec_error(error) from None
 

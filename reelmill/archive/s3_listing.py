@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from reelmill.archive.listing import ListedObject, ListedPage
 from reelmill.errors import ArchiveError, ArchiveUnavailableError
@@ -13,6 +14,8 @@ from reelmill.extras import extra
 if TYPE_CHECKING:
     from mypy_boto3_s3.client import S3Client
 
+PAGE_KEYS = 1000
+"""The most that S3 lists at a time."""
 CONNECT_TIMEOUT_S = 10
 READ_TIMEOUT_S = 60
 TRIES_PER_REQUEST = 4
@@ -40,16 +43,16 @@ class S3Listing:
             self._client = _new_client(endpoint_url)
 
     def pages(self, after: str | None) -> Iterator[ListedPage]:
-        """A thousand keys each; `after` and the cursors are keys."""
-        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._start_of_keys}
+        """PAGE_KEYS each; `after` and the cursors are keys, quoted: the ledger cannot hold each of them."""
+        request: dict[str, Any] = {"Bucket": self._bucket, "Prefix": self._start_of_keys, "MaxKeys": PAGE_KEYS}
         if after is not None:
-            request["StartAfter"] = after
+            request["StartAfter"] = unquote(after)
         while True:
             with _typed_errors(self._prefix):
                 answer = self._client.list_objects_v2(**request)
             contents = answer.get("Contents", [])
             if contents:
-                yield ListedPage([self._listed(found) for found in contents], contents[-1]["Key"])
+                yield ListedPage([self._listed(found) for found in contents], quote(contents[-1]["Key"]))
             if not answer.get("IsTruncated"):
                 return
             request["ContinuationToken"] = answer["NextContinuationToken"]

@@ -93,6 +93,16 @@ _INSERT = text(
     """  # noqa: S608 - constant text
 )
 
+_MODEL = text(f"SELECT {MODEL_IDENTITY} FROM (SELECT CAST(:model AS text) AS model) AS scans")  # noqa: S608
+_SETTLED_URIS = text(
+    f"""
+    WITH page AS MATERIALIZED ({_PAGE})
+    SELECT page.uri, prior.state FROM page CROSS JOIN LATERAL (
+        SELECT state FROM jobs WHERE jobs.fingerprint = page.fingerprint AND {_SETTLED} LIMIT 1
+    ) AS prior
+    """  # noqa: S608 - constant text
+)
+
 # A statement of its own: only now are the jobs visible that another scan inserted meanwhile.
 _POINT = text(
     f"""
@@ -141,6 +151,15 @@ def advance_scan(db: Database, scan: ClaimedScan, page: ScanPage, *, lease_s: fl
         moved = {"cursor": page.cursor, "lease_s": lease_s, **_values(counts)}
         connection.execute(_MOVE, {**moved, "scan_id": scan.lease.scan_id})
     return replace(scan, cursor=page.cursor, counts=counts)
+
+
+def settled_objects(db: Database, spec: PrefixSpec, found: Sequence[FoundObject]) -> dict[str, str]:
+    """The objects that a scan would leave out, by URI, with the reason; changes nothing."""
+    with db.statement() as connection:
+        model = connection.scalar(_MODEL, {"model": spec.model})
+        columns = _columns(found, Fingerprints(spec, model))
+        rows = connection.execute(_SETTLED_URIS, {**columns, "only_new": spec.only_new})
+        return {row.uri: REASONS[row.state] for row in rows}
 
 
 def _insert(connection: Connection, scan: ClaimedScan, columns: dict[str, Any]) -> ScanCounts:

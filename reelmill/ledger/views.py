@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Literal, Self
+from typing import Any, Literal, Self
 from uuid import UUID
 
 from sqlalchemy import text
@@ -81,7 +81,8 @@ class BatchStatus:
     @classmethod
     def of(cls, counts: Mapping[str, int], *, scanning: bool = False) -> Self:
         """From jobs by state."""
-        return cls(*(counts.get(state.value, 0) for state in JobState), scanning=scanning)
+        known: dict[str, Any] = {state.value: counts.get(state.value, 0) for state in JobState}
+        return cls(**known, scanning=scanning)
 
     @property
     def completed(self) -> int:

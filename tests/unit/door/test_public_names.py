@@ -11,6 +11,8 @@ import reelmill
 
 PUBLIC = [
     "AnswerResult",
+    "ArchiveError",
+    "ArchiveUnavailableError",
     "Ask",
     "AsyncBatch",
     "AsyncClient",
@@ -51,6 +53,7 @@ PUBLIC = [
     "NotFoundError",
     "Overlap",
     "PictureError",
+    "PrefixPreview",
     "PrefixSpec",
     "ReelmillError",
     "ResultRow",
@@ -59,6 +62,10 @@ PUBLIC = [
     "ScheduleBusyError",
     "ScheduleRun",
     "ScheduleView",
+    "ScanCounts",
+    "ScanStalledError",
+    "ScanState",
+    "ScanView",
     "SchemaOutOfDateError",
     "SegmentResult",
     "SettingsError",

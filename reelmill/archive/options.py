@@ -1,0 +1,30 @@
+"""What `submit_prefix` takes beside the prefix: the fields of PrefixSpec, as a user may write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, Required, TypedDict
+
+from reelmill.schema import Generation, Sampling, Task
+from reelmill.schema.archive import Dedupe
+
+
+class PrefixOptions(TypedDict, total=False):
+    """See PrefixSpec. `since` may be a date or ISO text too; without a time zone it is UTC."""
+
+    tasks: Required[Task | Sequence[Task | Mapping[str, Any]]]
+    include: Sequence[str]
+    exclude: Sequence[str]
+    since: datetime | date | str | None
+    min_bytes: int | None
+    max_bytes: int | None
+    only_new: bool
+    dedupe: Dedupe
+    limit: int | None
+    sampling: Sampling | Mapping[str, Any] | None
+    generation: Generation | Mapping[str, Any] | None
+    model: str
+    priority: int
+    labels: Mapping[str, str] | None
+    max_attempts: int
