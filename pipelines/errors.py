@@ -11,6 +11,7 @@ PipelineError
 │   ├── DecodeTimeoutError      decoding took longer than its limit
 │   └── DecoderCrashedError     the sandboxed decoder died (signal, memory limit)
 ├── DecoderUnavailableError      transient: the sandbox did not start; says nothing about the media
+├── WholeFileNeededError        reading by ranges does not pay; never leaves the worker, which fetches the file whole
 ├── ModelError
 │   ├── CheckpointError         not a checkpoint that can be loaded; says which file or key
 │   ├── PromptError             arguments of chat() that do not fit together
@@ -76,6 +77,10 @@ class DecoderUnavailableError(PipelineError):
     code = "decoder_unavailable"
     transient = True
     advice = "Check the worker's memory, process limit and installation; `reelmill doctor` tries a decoder"
+
+
+class WholeFileNeededError(PipelineError):
+    code = "whole_file_needed"
 
 
 class ModelError(PipelineError):

@@ -68,9 +68,13 @@ class Settings(BaseSettings):
     s3_endpoint_url: str | None = None
     """For MinIO and friends."""
     max_object_bytes: int = Field(default=20 * 1024 * MIB, ge=1)
+    ranges_from_mb: int = Field(default=32, ge=0)
+    """MP4 and MOV in S3 of so many MB and more are read by ranges where that takes fewer bytes; 0: never."""
     download_dir: Path | None = None
     """Where objects are put while they are worked on; the system's temporary directory by default."""
 
+    video_library: Literal["av", "decord"] = "av"
+    """av (PyAV), decord (for what it is known to read rightly, PyAV for the rest). The frames are the same."""
     decode_processes: int = Field(default=2, ge=1)
     decode_timeout_s: float = Field(default=300.0, gt=0)
     decode_memory_mb: int = Field(default=4096, ge=256)

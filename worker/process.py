@@ -32,6 +32,7 @@ from worker.runner import Runner
 from worker.scanner import Scanner
 from worker.slot import Slot
 from worker.storage import Storage
+from worker.storage.downloads import clear_leftovers
 
 log = structlog.get_logger(__name__)
 LoadBackend = Callable[[Settings], Backend]
@@ -105,6 +106,9 @@ class WorkerProcess:
         drain = Drain(leases, settings.drain_s)
         decoders = DecodePool(settings.decode_processes, max_live_bytes=settings.max_tile_mb * 2**20)
         download_dir = settings.download_dir or Path(tempfile.gettempdir())
+        leftovers = clear_leftovers(download_dir)
+        if leftovers:
+            log.info("cleared downloads that a killed worker left", files=leftovers)
         runner = Runner(settings, Storage(settings), decoders, backend, download_dir)
         housekeeping = Housekeeping(settings, database, bells, make_room=leases.make_room)
         scanner = Scanner(settings, database, bells, worker_id)

@@ -12,12 +12,12 @@ from pipelines.analytics.interview import Interview, Observations
 from pipelines.analytics.scene import SourceMedia, build_scenes, tiling_for
 from pipelines.cancellation import Cancellation
 from pipelines.media.decode import DecodePool
-from pipelines.media.types import DecodeLimits, DecodeRequest, TilingSpec
 from pipelines.model.types import Backend
 from reelmill.ledger.claim import ClaimedJob, ClaimedMedia
-from reelmill.schema import JobResult, JobSpec, MediaFacts, StageTimes
+from reelmill.schema import JobResult, MediaFacts, StageTimes
 from reelmill.settings import Settings
-from worker.storage import FetchedObject, ObjectVersion, Storage
+from worker.intake import Intake, TakenMedia
+from worker.storage import FetchedObject, ObjectVersion, RangedObject, Storage
 
 Pin = Callable[[Sequence[tuple[int, ObjectVersion]]], None]
 """Stores the versions that were read, by media ordinal; raises if the job is no longer ours."""
@@ -33,6 +33,11 @@ class Runner:
     backend: Backend
     download_dir: Path
 
+    @property
+    def intake(self) -> Intake:
+        """Where media become tiles."""
+        return Intake(self.settings, self.storage, self.decoders, self.download_dir)
+
     def run(self, job: ClaimedJob, pin: Pin, cancellation: Cancellation) -> JobResult:
         """Work the job.
 
@@ -43,54 +48,38 @@ class Runner:
         self.decoders.wait_for_room(cancellation)
         with ExitStack() as downloads:
             started = time.perf_counter()
-            fetched = self._fetch(job, downloads, pin, cancellation)
-            fetched_at = time.perf_counter()
+            opened = self._open(job, downloads, pin, cancellation)
+            opened_at = time.perf_counter()
             tiling = tiling_for(job.spec.sampling, self.backend.info, len(job.media))
-            sources = [
-                self._decode(media, found, job.spec, tiling, cancellation)
-                for media, found in zip(job.media, fetched, strict=True)
+            taken = [
+                self.intake.take(media.uri, found, job.spec.sampling, tiling, cancellation)
+                for media, found in zip(job.media, opened, strict=True)
             ]
             decoded_at = time.perf_counter()
-        scenes = build_scenes(sources, tiling)
+        late_s = sum(each.fetch_s for each in taken)
+        scenes = build_scenes([_source(*pair) for pair in zip(job.media, taken, strict=True)], tiling)
         seen = Interview(self.backend, job.spec.generation, cancellation).run(job.spec.tasks, scenes)
         return JobResult(
-            media=tuple(_facts(source, found) for source, found in zip(sources, fetched, strict=True)),
+            media=tuple(_facts(*pair) for pair in zip(job.media, taken, strict=True)),
             segments=tuple(scene.segment for scene in scenes),
             captions=seen.captions,
             answers=seen.answers,
             groundings=seen.groundings,
-            times=_times(fetched_at - started, decoded_at - fetched_at, seen),
+            times=_times(opened_at - started + late_s, decoded_at - opened_at - late_s, seen),
         )
 
-    def _fetch(
+    def _open(
         self, job: ClaimedJob, downloads: ExitStack, pin: Pin, cancellation: Cancellation
-    ) -> list[FetchedObject]:
-        fetched = []
+    ) -> list[FetchedObject | RangedObject]:
+        opened = []
         for media in job.media:
             cancellation.check()
-            download = self.storage.fetch(media.uri, _pinned(media), self.download_dir, cancellation)
-            fetched.append(downloads.enter_context(download))
-        fresh = [(m.ordinal, f.version) for m, f in zip(job.media, fetched, strict=True) if _pinned(m) is None]
+            opening = self.storage.open(media.uri, _pinned(media), self.download_dir, cancellation)
+            opened.append(downloads.enter_context(opening))
+        fresh = [(m.ordinal, f.version) for m, f in zip(job.media, opened, strict=True) if _pinned(m) is None]
         if fresh:
             pin(fresh)
-        return fetched
-
-    def _decode(
-        self,
-        media: ClaimedMedia,
-        found: FetchedObject,
-        spec: JobSpec,
-        tiling: TilingSpec,
-        cancellation: Cancellation,
-    ) -> SourceMedia:
-        cancellation.check()
-        limits = DecodeLimits(
-            max_pixels=self.settings.max_pixels,
-            timeout_s=self.settings.decode_timeout_s,
-            memory_bytes=self.settings.decode_memory_mb * 2**20,
-        )
-        request = DecodeRequest(str(found.path), media.uri, spec.sampling, tiling, limits)
-        return SourceMedia(media.ordinal, media.uri, found.sha256, self.decoders.decode(request, cancellation))
+        return opened
 
 
 def _pinned(media: ClaimedMedia) -> ObjectVersion | None:
@@ -99,21 +88,25 @@ def _pinned(media: ClaimedMedia) -> ObjectVersion | None:
     return ObjectVersion(etag=media.etag, version_id=media.version_id, size_bytes=media.size_bytes)
 
 
-def _facts(source: SourceMedia, found: FetchedObject) -> MediaFacts:
-    info = source.decoded.info
+def _source(media: ClaimedMedia, taken: TakenMedia) -> SourceMedia:
+    return SourceMedia(media.ordinal, media.uri, taken.content_key(media.uri), taken.decoded)
+
+
+def _facts(media: ClaimedMedia, taken: TakenMedia) -> MediaFacts:
+    info = taken.decoded.info
     return MediaFacts(
-        ordinal=source.ordinal,
+        ordinal=media.ordinal,
         kind=info.kind,
         format=info.format,
         width=info.width,
         height=info.height,
-        size_bytes=found.size_bytes,
-        sha256=found.sha256,
+        size_bytes=taken.version.size_bytes,
+        sha256=taken.sha256,
         codec=info.codec,
         frame_count=info.frame_count,
         duration_s=info.duration_s,
         fps=info.fps,
-        decode_errors=source.decoded.decode_errors,
+        decode_errors=taken.decoded.decode_errors,
     )
 
 

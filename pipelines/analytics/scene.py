@@ -20,11 +20,11 @@ SHARED_TILE_BUDGET = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceMedia:
-    """A decoded media object and its place in the job. `sha256` is that of the file's bytes."""
+    """A decoded media object and its place in the job. `content_key` is equal only for equal bytes."""
 
     ordinal: int
     uri: str
-    sha256: str
+    content_key: str
     decoded: DecodedMedia
 
 
@@ -128,4 +128,4 @@ def _scene_of_images(sources: Sequence[SourceMedia], tiling: TilingSpec) -> Scen
 
 def _content_key(source: SourceMedia, frame: FrameRef, tiling: TilingSpec) -> str:
     cut = f"{tiling.tile_size}/{frame.tile_count}/{tiling.thumbnail:d}/{tiling.resize}"
-    return f"{source.sha256}/{frame.frame_index}/{cut}"
+    return f"{source.content_key}/{frame.frame_index}/{cut}"

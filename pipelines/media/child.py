@@ -8,6 +8,7 @@ from __future__ import annotations
 import socket
 import sys
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from pipelines.media.sandbox import confine, limit_memory
@@ -31,11 +32,11 @@ def main(arguments: list[str]) -> None:
 
     with socket.socket(fileno=descriptor) as channel:
         channel.sendall(wire.framed(wire.READY))
-        while body := _receive(channel):
+        while body := receive(channel):
             _serve(channel, body)
 
 
-def _receive(channel: socket.socket) -> bytes:
+def receive(channel: socket.socket) -> bytes:
     """The next message; empty when the parent is gone."""
     from pipelines.media.wire import LENGTH
 
@@ -58,7 +59,7 @@ def _serve(channel: socket.socket, body: bytes) -> None:
     from pipelines.media.shared_tiles import TileFile
 
     tile_file = TileFile()
-    answer = _answer(body, tile_file)
+    answer = _answer(channel, body, tile_file)
     message = wire.framed(answer.body)
     try:
         sent = socket.send_fds(channel, [message], [tile_file.seal()]) if answer.decoded else 0
@@ -67,17 +68,18 @@ def _serve(channel: socket.socket, body: bytes) -> None:
         tile_file.close()
 
 
-def _answer(body: bytes, tile_file: TileFile) -> _Answer:
+def _answer(channel: socket.socket, body: bytes, tile_file: TileFile) -> _Answer:
     """Every outcome as a message: nothing that a file provokes may end this process but a crash."""
-    from pipelines.errors import MediaError, MediaTooLargeError
+    from pipelines.errors import MediaError, MediaTooLargeError, WholeFileNeededError
     from pipelines.media import wire
+    from pipelines.media.asked_ranges import AskedRanges
     from pipelines.media.extract import extract
 
-    request = wire.unpack_request(body)
+    request = wire.unpack_request(body, partial(AskedRanges, channel, receive))
     try:
         limit_memory(request.limits.memory_bytes)
         return _Answer(wire.pack_media(extract(request, tile_file.new_tiles)), decoded=True)
-    except MediaError as error:
+    except (MediaError, WholeFileNeededError) as error:
         return _Answer(wire.pack_error(error), decoded=False)
     except MemoryError:
         message = f"needs more than {request.limits.memory_bytes // 2**20} MB to decode"

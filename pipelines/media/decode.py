@@ -17,7 +17,6 @@ from pipelines.errors import (
     DecoderCrashedError,
     DecoderUnavailableError,
     DecodeTimeoutError,
-    MediaError,
 )
 from pipelines.media.decoder_process import DecoderProcess
 from pipelines.media.live_tiles import LiveTiles
@@ -55,6 +54,8 @@ class DecodePool:
 
         Raises:
             MediaError: what is wrong with the file, named `request.name`.
+            WholeFileNeededError: `request.ranges` should not be read, but the whole file.
+            ReelmillError: what `request.ranges` raised.
             DecoderUnavailableError: no decoder process could be started; passing.
             CancelledError: `cancellation` was set, or the pool is closed. The decoder is killed at once.
         """
@@ -103,19 +104,13 @@ class DecodePool:
 
     def _decode_once(self, request: DecodeRequest, cancellation: Cancellation | None) -> DecodedMedia:
         process = self._take(cancellation)
-        healthy = False
         try:
-            media = process.decode(self._with_free_cores(request), cancellation)
-            healthy = True
-            return media
+            return process.decode(self._with_free_cores(request), cancellation)
         except (DecoderCrashedError, DecodeTimeoutError):
             self._check_open()
             raise
-        except MediaError:
-            healthy = True
-            raise
         finally:
-            self._give_back(process, healthy=healthy)
+            self._give_back(process)
 
     def _with_free_cores(self, request: DecodeRequest) -> DecodeRequest:
         """Threads for a video from the cores that no other decoder needs now; a full pool uses one each."""
@@ -147,9 +142,9 @@ class DecodePool:
             with suppress(queue.Empty):
                 return self._idle.get(timeout=IDLE_POLL_S)
 
-    def _give_back(self, process: DecoderProcess, *, healthy: bool) -> None:
+    def _give_back(self, process: DecoderProcess) -> None:
         with self._lock:
-            reusable = healthy and not self._closed and process.files < self._files_per_process
+            reusable = process.in_step and not self._closed and process.files < self._files_per_process
         if reusable:
             self._idle.put(_done(process))
         else:

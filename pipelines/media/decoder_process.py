@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from array import array
+from contextlib import suppress
 from pathlib import Path
 
 import pipelines
 from pipelines.cancellation import Cancellation
 from pipelines.errors import DecoderCrashedError, DecoderUnavailableError, DecodeTimeoutError
 from pipelines.media import wire
+from pipelines.media.range_server import RangeServer
 from pipelines.media.shared_tiles import map_tiles
 from pipelines.media.types import DecodedMedia, DecodeRequest
 
@@ -27,6 +29,8 @@ INHERITED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "V
 
 class DecoderProcess:
     """A fresh interpreter that decodes one file at a time. One thread at a time may use it; any may kill it.
+
+    `in_step` is whether it has answered all that it was asked: if not, kill it.
 
     Has to be made by a thread that lives as long as the process should: the kernel takes that thread's end for the
     parent's.
@@ -47,6 +51,7 @@ class DecoderProcess:
         self._channel = ours
         self._ready = False
         self.files = 0
+        self.in_step = True
 
     @property
     def pid(self) -> int:
@@ -58,27 +63,34 @@ class DecoderProcess:
         return self._process.poll() is None
 
     def decode(self, request: DecodeRequest, cancellation: Cancellation | None) -> DecodedMedia:
-        """Have a file decoded. After any error but a MediaError that the decoder itself raised, kill the process.
+        """Have a file decoded.
 
         Raises:
             MediaError: what the decoder found.
+            WholeFileNeededError: it should not be read by ranges.
+            ReelmillError: what `request.ranges` raised.
             DecodeTimeoutError: past `request.limits.timeout_s`.
             DecoderCrashedError: it died, or answered nonsense.
             DecoderUnavailableError: it did not start.
             CancelledError: the job was cancelled.
         """
+        self.in_step = False
         self._await_ready(cancellation)
         self.files += 1
         with _Exchange(self._channel, time.monotonic() + request.limits.timeout_s, cancellation) as exchange:
+            server = RangeServer(request.ranges)
             try:
                 exchange.send(wire.pack_request(request))
-                body = exchange.receive()
+                body = exchange.answer_questions(server)
             except TimeoutError:
                 message = f"decoding took longer than {request.limits.timeout_s:g} s"
                 raise DecodeTimeoutError(message, subject=request.name) from None
             except (OSError, EOFError) as error:
                 raise DecoderCrashedError(f"the decoder died ({self._last_words()})", subject=request.name) from error
-            return _decoded(body, exchange.descriptor, request.name)
+            self.in_step = True
+            if server.failure is not None:
+                raise server.failure
+            return self._decoded(body, exchange.descriptor, request.name)
 
     def kill(self) -> None:
         """End the process at once and wait for it. Safe to repeat, and from any thread."""
@@ -105,6 +117,14 @@ class DecoderProcess:
             raise DecoderUnavailableError("the decoder process answered nonsense at its start")
         self._ready = True
 
+    def _decoded(self, body: bytes, descriptor: int, name: str) -> DecodedMedia:
+        try:
+            reply = wire.unpack_reply(body, name)
+            return reply.with_tiles(map_tiles(descriptor, reply.tile_count, reply.tile_size))
+        except (ValueError, TypeError, KeyError, OSError) as error:
+            self.in_step = False
+            raise DecoderCrashedError(f"the decoder answered nonsense ({error})", subject=name) from error
+
     def _last_words(self) -> str:
         """How it ended: the signal or exit status, and the last line that it wrote."""
         self.kill()
@@ -113,14 +133,6 @@ class DecoderProcess:
         size = os.fstat(self._stderr).st_size
         lines = os.pread(self._stderr, 4096, max(0, size - 4096)).decode("utf-8", "replace").strip().splitlines()
         return f"{ending}: {lines[-1][:300]}" if lines else ending
-
-
-def _decoded(body: bytes, descriptor: int, name: str) -> DecodedMedia:
-    try:
-        reply = wire.unpack_reply(body, name)
-        return reply.with_tiles(map_tiles(descriptor, reply.tile_count, reply.tile_size))
-    except (ValueError, TypeError, KeyError, OSError) as error:
-        raise DecoderCrashedError(f"the decoder answered nonsense ({error})", subject=name) from error
 
 
 class _Exchange:
@@ -144,7 +156,21 @@ class _Exchange:
             os.close(self.descriptor)
 
     def send(self, body: bytes) -> None:
-        self._channel.sendall(wire.framed(body))
+        left = memoryview(wire.framed(body))
+        while left:
+            # A decoder that does not take its answer must not hold us past the deadline.
+            self._wait(select.POLLOUT)
+            with suppress(BlockingIOError):
+                left = left[self._channel.send(left, socket.MSG_DONTWAIT) :]
+
+    def answer_questions(self, server: RangeServer) -> bytes:
+        """The next message that is no question; time that the server waited is added to the deadline."""
+        deadline = self._deadline
+        while (question := wire.unpack_range(body := self.receive())) is not None:
+            answer = server.answer(question)
+            self._deadline = deadline + server.waited_s
+            self.send(answer)
+        return body
 
     def receive(self) -> bytes:
         head = self._exactly(wire.LENGTH.size)
@@ -156,7 +182,7 @@ class _Exchange:
     def _exactly(self, size: int) -> bytes:
         data = bytearray()
         while len(data) < size:
-            self._wait()
+            self._wait(select.POLLIN)
             part = self._receive_part(size - len(data))
             if not part:
                 raise EOFError("the decoder process closed its end")
@@ -176,10 +202,10 @@ class _Exchange:
                 os.close(self.descriptor)
             self.descriptor = descriptor
 
-    def _wait(self) -> None:
-        """Until there is something to read."""
+    def _wait(self, event: int) -> None:
+        """Until there is something to read, or room to write."""
         poller = select.poll()
-        poller.register(self._channel, select.POLLIN)
+        poller.register(self._channel, event)
         while True:
             if self._cancellation is not None:
                 self._cancellation.check()

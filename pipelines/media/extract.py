@@ -23,8 +23,9 @@ def extract(request: DecodeRequest, new_tiles: NewTiles | None = None) -> Decode
 
     Raises:
         MediaError: which one, and why; names the request's `name`.
+        WholeFileNeededError: a file that is read by ranges should be fetched whole.
     """
-    with open_reader(request.path, request.name, request.limits, request.video_library) as reader:
+    with open_reader(request.path, request.name, request.limits, request.video_library, request.ranges) as reader:
         plan = _plan_tiles(reader.info, request)
         segments = _plan_segments(reader.info, request, plan)
         frame_count = sum(len(segment.indices) for segment in segments)

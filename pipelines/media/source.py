@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from pipelines.errors import NotMediaError
+from pipelines.media.ranges import ByteRanges, RangedFile
 from pipelines.media.sniff import MediaFormat, sniff
 from pipelines.media.types import DecodeLimits
 
@@ -26,8 +27,13 @@ class MediaSource:
     limits: DecodeLimits
 
     @property
+    def ranged(self) -> RangedFile | None:
+        """The file if it is one that is read by ranges."""
+        return self.file if isinstance(self.file, RangedFile) else None
+
+    @property
     def size_bytes(self) -> int:
-        return os.fstat(self.file.fileno()).st_size
+        return self.ranged.size_bytes if self.ranged else os.fstat(self.file.fileno()).st_size
 
     @property
     def descriptor_path(self) -> str:
@@ -35,14 +41,15 @@ class MediaSource:
         return f"/proc/self/fd/{self.file.fileno()}"
 
 
-def open_source(path: str, name: str, limits: DecodeLimits) -> MediaSource:
-    """Open and sniff a local file; the caller closes `.file`.
+def open_source(path: str, name: str, limits: DecodeLimits, ranges: ByteRanges | None = None) -> MediaSource:
+    """Open and sniff a local file, or the one whose bytes `ranges` has; the caller closes `.file`.
 
     Raises:
         EmptyMediaError, NotMediaError: as `sniff`; also when the file cannot be opened.
     """
     try:
-        file = open(path, "rb")  # noqa: SIM115 - the source owns it
+        # The source owns it.
+        file = cast(BinaryIO, RangedFile(ranges)) if ranges else open(path, "rb")  # noqa: SIM115
     except OSError as error:
         raise NotMediaError(f"cannot be opened: {error.strerror}", subject=name) from error
     try:

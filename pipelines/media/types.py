@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from pipelines.media.ranges import ByteRanges
 from reelmill.schema.tasks import Sampling
 
 Tiles = npt.NDArray[np.uint8]
@@ -53,7 +54,13 @@ class DecodeLimits:
 
 @dataclass(frozen=True, slots=True)
 class DecodeRequest:
-    """A local file and what is wanted of it. `name` is what errors call it (the URI)."""
+    """A file and what is wanted of it.
+
+    Attributes:
+        path: of a local file; not looked at when there are `ranges`.
+        name: what errors call it (the URI).
+        ranges: where the bytes of a file come from that is not here.
+    """
 
     path: str
     name: str
@@ -61,6 +68,7 @@ class DecodeRequest:
     tiling: TilingSpec
     limits: DecodeLimits = DecodeLimits()
     video_library: VideoLibrary = "av"
+    ranges: ByteRanges | None = None
 
 
 @dataclass(frozen=True, slots=True)

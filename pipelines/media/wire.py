@@ -1,5 +1,7 @@
 """What parent and decoder process say to each other: a length, then JSON. Tiles go beside it, as a memory file.
 
+While it decodes a file that is read by ranges, the decoder asks back: a tag and three numbers, answered with bytes.
+
 JSON and not pickle, because the answer comes from a process that has eaten hostile bytes.
 """
 
@@ -7,11 +9,13 @@ from __future__ import annotations
 
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines import errors
-from pipelines.errors import MediaError
+from pipelines.errors import MediaError, PipelineError, WholeFileNeededError
+from pipelines.media.ranges import MAX_READ_BYTES, ByteRanges
 from pipelines.media.types import (
     DecodedMedia,
     DecodedSegment,
@@ -27,6 +31,10 @@ from reelmill.schema.tasks import Sampling
 LENGTH = struct.Struct(">I")
 MAX_MESSAGE_BYTES = 256 * 2**20
 READY = b"ready"
+RANGE = struct.Struct(">cQIQ")
+RANGE_TAG = b"R"
+NO_BYTES = b""
+"""The answer where the bytes do not come; the parent knows why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +49,33 @@ class Reply:
 
     def with_tiles(self, tiles: Tiles) -> DecodedMedia:
         return DecodedMedia(self.info, self.segments, tiles, self.decode_errors)
+
+
+@dataclass(frozen=True, slots=True)
+class RangeQuestion:
+    """Which bytes the decoder wants next, and how far it expects to read on."""
+
+    start: int
+    size: int
+    until: int
+
+    def within(self, size_bytes: int) -> bool:
+        """Whether it stays inside a file of so many bytes, and small."""
+        end = self.start + self.size
+        return 0 < self.size <= MAX_READ_BYTES and end <= self.until <= size_bytes
+
+
+def pack_range(question: RangeQuestion) -> bytes:
+    """The question as it goes to the parent."""
+    return RANGE.pack(RANGE_TAG, question.start, question.size, question.until)
+
+
+def unpack_range(body: bytes) -> RangeQuestion | None:
+    """The question in a message; None when it is something else."""
+    if len(body) != RANGE.size or not body.startswith(RANGE_TAG):
+        return None
+    _, start, size, until = RANGE.unpack(body)
+    return RangeQuestion(start, size, until)
 
 
 def framed(body: bytes) -> bytes:
@@ -58,13 +93,15 @@ def pack_request(request: DecodeRequest) -> bytes:
             "tiling": asdict(request.tiling),
             "limits": asdict(request.limits),
             "video_library": request.video_library,
+            "ranged_bytes": request.ranges.size_bytes if request.ranges else None,
         }
     ).encode()
 
 
-def unpack_request(body: bytes) -> DecodeRequest:
-    """The request in a message."""
+def unpack_request(body: bytes, ranges_of: Callable[[int], ByteRanges]) -> DecodeRequest:
+    """The request in a message; `ranges_of` a size in bytes gives the access to a file that is not here."""
     data = json.loads(body)
+    size_bytes = data["ranged_bytes"]
     return DecodeRequest(
         path=data["path"],
         name=data["name"],
@@ -72,6 +109,7 @@ def unpack_request(body: bytes) -> DecodeRequest:
         tiling=TilingSpec(**data["tiling"]),
         limits=DecodeLimits(**data["limits"]),
         video_library=data["video_library"],
+        ranges=None if size_bytes is None else ranges_of(size_bytes),
     )
 
 
@@ -92,7 +130,7 @@ def pack_media(media: DecodedMedia) -> bytes:
     ).encode()
 
 
-def pack_error(error: MediaError) -> bytes:
+def pack_error(error: MediaError | WholeFileNeededError) -> bytes:
     """A typed error; the parent knows which file it is about."""
     fields = {"class": type(error).__name__, "message": error.message, "next_step": error.next_step}
     return json.dumps({"error": fields}).encode()
@@ -102,7 +140,7 @@ def unpack_reply(body: bytes, name: str) -> Reply:
     """What the decoder process answered about the file `name`.
 
     Raises:
-        MediaError: the one that the decoder process raised.
+        MediaError, WholeFileNeededError: the one that the decoder process raised.
         ValueError, TypeError, KeyError: not an answer.
     """
     data = json.loads(body)
@@ -120,8 +158,8 @@ def unpack_reply(body: bytes, name: str) -> Reply:
     return reply
 
 
-def _error(fields: dict[str, Any], name: str) -> MediaError:
+def _error(fields: dict[str, Any], name: str) -> PipelineError:
     kind = getattr(errors, str(fields["class"]), MediaError)
-    if not (isinstance(kind, type) and issubclass(kind, MediaError)):
+    if not (isinstance(kind, type) and issubclass(kind, (MediaError, WholeFileNeededError))):
         kind = MediaError
     return kind(str(fields["message"]), subject=name, next_step=str(fields["next_step"]))

@@ -12,7 +12,10 @@ GroundingStatus = Literal["found", "absent", "malformed"]
 
 @dataclass(frozen=True, slots=True)
 class MediaFacts:
-    """One media object as it was really read. Sizes in pixels, upright; times in seconds."""
+    """One media object as it was really read. Sizes in pixels, upright; times in seconds.
+
+    `sha256` is None where only parts of the object were read.
+    """
 
     ordinal: int
     kind: MediaKind
@@ -20,7 +23,7 @@ class MediaFacts:
     width: int
     height: int
     size_bytes: int
-    sha256: str
+    sha256: str | None
     codec: str | None = None
     frame_count: int = 1
     duration_s: float | None = None

@@ -59,6 +59,9 @@ class FileStore:
             if _version_at(opened.path) != opened.version:
                 raise ObjectChangedError("changed while it was worked on", subject=uri)
 
+    open = fetch
+    """A file is read by ranges where it is."""
+
     def _open(self, uri: str) -> _OpenedFile:
         path = self._resolve(uri)
         try:

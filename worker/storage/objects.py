@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
+
+from pipelines.media.ranges import ByteRanges
+
+
+class StoredRanges(ByteRanges, Protocol):
+    """Ranges that tell how many seconds they have taken."""
+
+    @property
+    def waited_s(self) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +28,15 @@ class ObjectVersion:
     etag: str
     version_id: str | None
     size_bytes: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RangedObject:
+    """An object that stays where it is. `ranges` are only good inside the `open` that gave them."""
+
+    ranges: StoredRanges
+    size_bytes: int
+    version: ObjectVersion
 
 
 @dataclass(frozen=True, slots=True)

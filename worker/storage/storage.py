@@ -9,9 +9,9 @@ from typing import Protocol
 
 from pipelines.cancellation import Cancellation
 from reelmill.errors import UnknownSchemeError
-from reelmill.settings import Settings
+from reelmill.settings import MIB, Settings
 from worker.storage.files import FileStore
-from worker.storage.objects import FetchedObject, ObjectVersion
+from worker.storage.objects import FetchedObject, ObjectVersion, RangedObject
 from worker.storage.s3 import S3Store
 
 
@@ -26,13 +26,17 @@ class Store(Protocol):
         self, uri: str, pinned: ObjectVersion | None, directory: Path, cancellation: Cancellation
     ) -> Iterator[FetchedObject]: ...
 
+    def open(
+        self, uri: str, pinned: ObjectVersion | None, directory: Path, cancellation: Cancellation
+    ) -> Iterator[FetchedObject | RangedObject]: ...
+
 
 class Storage:
     """Reads s3:// and file:// as the settings allow. Any thread may use it."""
 
     def __init__(self, settings: Settings) -> None:
         self._stores: dict[str, Store] = {
-            "s3": S3Store(settings.s3_endpoint_url, settings.max_object_bytes),
+            "s3": S3Store(settings.s3_endpoint_url, settings.max_object_bytes, settings.ranges_from_mb * MIB),
             "file": FileStore(settings.file_roots, settings.max_object_bytes),
         }
 
@@ -68,6 +72,13 @@ class Storage:
             CancelledError: the job was cancelled.
         """
         yield from self._store(uri).fetch(uri, pinned, directory, cancellation or Cancellation())
+
+    @contextmanager
+    def open(
+        self, uri: str, pinned: ObjectVersion | None, directory: Path, cancellation: Cancellation | None = None
+    ) -> Iterator[FetchedObject | RangedObject]:
+        """As `fetch`; but a large video whose container allows it stays where it is, to be read by ranges."""
+        yield from self._store(uri).open(uri, pinned, directory, cancellation or Cancellation())
 
     def _store(self, uri: str) -> Store:
         scheme, separator, _ = uri.partition("://")

@@ -8,8 +8,10 @@ from typing import cast
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from pipelines.errors import WholeFileNeededError
 from pipelines.media.readers.base import ReadFrame
 from pipelines.media.readers.careful_decoder import CarefulDecoder
+from pipelines.media.readers.expectation import expect_frames
 from pipelines.media.readers.placed_frame import PlacedFrame
 from pipelines.media.readers.skipping_decoder import SkippingDecoder, UnsoundVideoError, stretches
 from pipelines.media.readers.video_file import VideoFile
@@ -32,7 +34,8 @@ class AvReader:
         return self._careful.decode_errors
 
     def read(self, indices: Sequence[int], at_least: Size | None = None) -> Iterator[ReadFrame]:
-        """One RGB frame per index."""
+        """One RGB frame per index. Damage in a file that is read by ranges is looked at when it is here as a whole."""
+        expect_frames(self._video, indices)
         frames = self._placed(tuple(dict.fromkeys(indices)))
         asked, last = -1, None
         for index in indices:
@@ -53,8 +56,9 @@ class AvReader:
                     for frame in self._skipping.read(stretch):
                         yield frame
                         done += 1
-                except UnsoundVideoError:
-                    pass
+                except UnsoundVideoError as error:
+                    if self._video.source.ranged:
+                        raise WholeFileNeededError("is damaged", subject=self._video.source.name) from error
             if done < len(stretch.indices):
                 yield from self._careful.read(stretch.indices[done:])
 

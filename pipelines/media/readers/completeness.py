@@ -25,14 +25,17 @@ def missing_part(source: MediaSource) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Box:
+class Box:
+    """A top-level box of ISO media, `end` past the end of the file if that was cut off."""
+
     kind: bytes
+    start: int
     end: int
 
 
 def _missing_of_iso(file: BinaryIO, size: int) -> str | None:
     kinds = set()
-    for box in _boxes(file, size):
+    for box in iso_boxes(file, size):
         kinds.add(box.kind)
         if box.end > size and box.kind in (b"moov", b"mdat", b"moof"):
             return f"its {box.kind.decode()} box ends {box.end - size} bytes past the end of the file"
@@ -41,7 +44,8 @@ def _missing_of_iso(file: BinaryIO, size: int) -> str | None:
     return None
 
 
-def _boxes(file: BinaryIO, size: int) -> Iterator[_Box]:
+def iso_boxes(file: BinaryIO, size: int) -> Iterator[Box]:
+    """Walk over the top-level boxes, reading the head of each."""
     start = 0
     for _ in range(MAX_TOP_LEVEL_BOXES):
         file.seek(start)
@@ -52,7 +56,7 @@ def _boxes(file: BinaryIO, size: int) -> Iterator[_Box]:
         if length == 1 and len(head) == 16:
             length = struct.unpack_from(">Q", head, 8)[0]
         end = size if length == 0 else start + length
-        yield _Box(kind, end)
+        yield Box(kind, start, end)
         if end < start + 8 or end >= size:
             return
         start = end

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 
 import av
 from av.container import InputContainer
+from av.stream import Discard
 from av.video.stream import VideoStream
 
+from pipelines.media.ranges import Extent
 from pipelines.media.readers.clean_starts import clean_start_check
 
 SEEKABLE_DEMUXERS = frozenset({"mov", "matroska", "avi"})
@@ -23,6 +27,27 @@ class Keyframe:
     time: int
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class PacketPlaces:
+    """Where packets lie in the file, in the order of decoding; parallel, bytes, and times by which to find them."""
+
+    starts: array[int] = field(default_factory=lambda: array("q"))
+    ends: array[int] = field(default_factory=lambda: array("q"))
+    numbers: dict[int, int] = field(default_factory=dict)
+
+    def add(self, time: int, start: int, size: int) -> None:
+        """The next packet."""
+        self.numbers[time] = len(self.starts)
+        self.starts.append(start)
+        self.ends.append(start + size)
+
+    def between(self, first: int | None, wanted: Sequence[int]) -> Extent:
+        """From the packet of one time (None for the first of all) to the last of the wanted ones."""
+        begin = 0 if first is None else self.numbers[first]
+        end = max(self.numbers[time] for time in wanted) + 1
+        return Extent(min(self.starts[begin:end]), max(self.ends[begin:end]))
+
+
 @dataclass(frozen=True, slots=True)
 class PacketIndex:
     """Attributes:
@@ -30,12 +55,14 @@ class PacketIndex:
         apart, and frames can only be counted.
     keyframes: ascending; empty when seeking is not safe.
     closed: every keyframe is a clean start: nothing shown after it needs what came before.
+    places: of the packets; None where nobody has asked.
     """
 
     frame_count: int
     times: tuple[int, ...]
     keyframes: tuple[Keyframe, ...]
     closed: bool = False
+    places: PacketPlaces | None = None
 
     def index_at(self, time: int) -> int:
         """The frame shown at a time."""
@@ -45,6 +72,26 @@ class PacketIndex:
         """The last keyframe not after a frame."""
         place = bisect_right(self.keyframes, index, key=lambda keyframe: keyframe.index)
         return self.keyframes[place - 1] if place else None
+
+
+def index_unread_packets(container: InputContainer, stream: VideoStream, demuxer: str) -> PacketIndex:
+    """The same without a look into the packets, which may be blank, and with their places."""
+    for other in container.streams:
+        if other is not stream:
+            other.discard = Discard.all
+    places = PacketPlaces()
+    times: list[int | None] = []
+    keys: list[int] = []
+    for packet in container.demux(stream):
+        if packet.size == 0 or packet.is_discard:
+            continue
+        times.append(packet.pts)
+        if packet.pts is None or packet.pos is None:
+            continue
+        places.add(packet.pts, packet.pos, packet.size)
+        if packet.is_keyframe:
+            keys.append(packet.pts)
+    return replace(_index_of(times, keys, demuxer), places=places)
 
 
 def index_packets(container: InputContainer, stream: VideoStream, demuxer: str) -> PacketIndex:
@@ -66,10 +113,14 @@ def index_packets(container: InputContainer, stream: VideoStream, demuxer: str) 
     except av.FFmpegError:
         # A damaged tail: what was found before it can still be read.
         pass
+    return replace(_index_of(times, keys, demuxer), closed=closed and bool(keys))
+
+
+def _index_of(times: list[int | None], keys: list[int], demuxer: str) -> PacketIndex:
     known = sorted(time for time in set(times) if time is not None)
     if len(known) != len(times):
         return PacketIndex(len(times), (), ())
-    return PacketIndex(len(known), tuple(known), _keyframes(known, keys, demuxer), closed and bool(keys))
+    return PacketIndex(len(known), tuple(known), _keyframes(known, keys, demuxer))
 
 
 def _keyframes(times: list[int], keys: list[int], demuxer: str) -> tuple[Keyframe, ...]:

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import BinaryIO, cast
 
 import av
 from av.container import InputContainer
-from av.stream import Disposition
+from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from pipelines.errors import MediaError, NoFramesError, TruncatedMediaError
+from pipelines.errors import MediaError, NoFramesError, TruncatedMediaError, WholeFileNeededError
 from pipelines.media.readers.base import check_frame_count, check_pixels
 from pipelines.media.readers.completeness import missing_part
-from pipelines.media.readers.packet_index import Keyframe, PacketIndex, index_packets
+from pipelines.media.readers.packet_index import Keyframe, PacketIndex, index_packets, index_unread_packets
+from pipelines.media.readers.payload import find_payload
 from pipelines.media.source import MediaSource
 from pipelines.media.types import MediaInfo
 
 READ_BUFFER_BYTES = 256 * 1024
+RANGED_BUFFER_BYTES = 32 * 1024
+"""Small: FFmpeg fills it also where it needs but the start."""
 CONTAINER_OPTIONS = {"protocol_whitelist": "none", "enable_drefs": "0", "use_absolute_path": "0"}
+INDEX_OPTIONS = {"probesize": "32", "analyzeduration": "0", "fflags": "+noparse"}
+"""For packets that may be blank: nothing is to be learnt from them, and a parser would unmake keyframes."""
+BLANK_INDEXED_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
+"""A sample of theirs is a packet and a frame, whatever is in it."""
 FALLBACK_FPS = 25.0
 """For streams that tell neither a rate nor a duration."""
 
@@ -65,7 +73,9 @@ def open_video(source: MediaSource) -> VideoFile:
         NoFramesError: audio only, or nothing can be decoded.
         MediaTooLargeError: before anything is decoded.
         MediaError: cannot be read as what it starts like.
+        WholeFileNeededError: a file that is read by ranges should not be.
     """
+    find_payload(source)
     missing = missing_part(source)
     if missing:
         raise TruncatedMediaError(missing, subject=source.name)
@@ -74,9 +84,11 @@ def open_video(source: MediaSource) -> VideoFile:
         stream = _video_stream(source, container)
         first = _first_frame(source, container, stream)
         check_pixels(source, first.width, first.height)
-        index = _index(source, container, stream)
-        info = _describe(source, container, stream, first, index)
-        return VideoFile(source, container, stream, info, index, first.format.name)
+        _read_alone(source, container, stream)
+        indexed = _index_blanked(source, stream) if source.ranged else _index(source, container, stream)
+        check_frame_count(source, indexed.index.frame_count)
+        info = _describe(source, stream, first, indexed)
+        return VideoFile(source, container, stream, info, indexed.index, first.format.name)
     except BaseException:
         container.close()
         raise
@@ -84,13 +96,17 @@ def open_video(source: MediaSource) -> VideoFile:
 
 def _open_container(source: MediaSource) -> InputContainer:
     source.file.seek(0)
+    return _opened(source, source.file, RANGED_BUFFER_BYTES if source.ranged else READ_BUFFER_BYTES, {})
+
+
+def _opened(source: MediaSource, file: BinaryIO, buffer_bytes: int, options: dict[str, str]) -> InputContainer:
     try:
         return av.open(
-            source.file,
+            file,
             mode="r",
             format=source.format.reader_format,
-            container_options=CONTAINER_OPTIONS,
-            buffer_size=READ_BUFFER_BYTES,
+            container_options=CONTAINER_OPTIONS | options,
+            buffer_size=buffer_bytes,
             metadata_errors="replace",
         )
     except MemoryError:
@@ -115,6 +131,13 @@ def _video_stream(source: MediaSource, container: InputContainer) -> VideoStream
     return stream
 
 
+def _read_alone(source: MediaSource, container: InputContainer, stream: VideoStream) -> None:
+    """Sound between the pictures of a ranged file need not be fetched."""
+    for other in container.streams if source.ranged else ():
+        if other is not stream:
+            other.discard = Discard.all
+
+
 def _first_frame(source: MediaSource, container: InputContainer, stream: VideoStream) -> VideoFrame:
     reason = "none of its packets decodes"
     try:
@@ -133,11 +156,10 @@ def _first_frame(source: MediaSource, container: InputContainer, stream: VideoSt
     raise NoFramesError(f"has a video stream without a readable frame ({reason})", subject=source.name)
 
 
-def _describe(
-    source: MediaSource, container: InputContainer, stream: VideoStream, first: VideoFrame, index: PacketIndex
-) -> MediaInfo:
+def _describe(source: MediaSource, stream: VideoStream, first: VideoFrame, indexed: _Indexed) -> MediaInfo:
+    index = indexed.index
     fps = float(stream.average_rate) if stream.average_rate else None
-    duration_s = _duration_s(container, stream) or index.frame_count / (fps or FALLBACK_FPS)
+    duration_s = indexed.duration_s or index.frame_count / (fps or FALLBACK_FPS)
     quarter_turns = round(first.rotation / 90) % 4
     width, height = (first.height, first.width) if quarter_turns % 2 else (first.width, first.height)
     return MediaInfo(
@@ -153,11 +175,34 @@ def _describe(
     )
 
 
-def _index(source: MediaSource, container: InputContainer, stream: VideoStream) -> PacketIndex:
+@dataclass(frozen=True, slots=True)
+class _Indexed:
+    """`duration_s` is the container's, which may know it only after all packets were seen."""
+
+    index: PacketIndex
+    duration_s: float | None
+
+
+def _index(source: MediaSource, container: InputContainer, stream: VideoStream) -> _Indexed:
     _rewind(container, stream)
     index = index_packets(container, stream, source.format.reader_format)
-    check_frame_count(source, index.frame_count)
-    return index
+    return _Indexed(index, _duration_s(container, stream))
+
+
+def _index_blanked(source: MediaSource, stream: VideoStream) -> _Indexed:
+    """Through a second container: the first one's buffer must never hold blank bytes."""
+    if source.ranged is None or stream.codec_context.codec.canonical_name not in BLANK_INDEXED_CODECS:
+        raise WholeFileNeededError("its packets have to be parsed to be counted", subject=source.name)
+    blanked = cast(BinaryIO, source.ranged.without_payload())
+    with _opened(source, blanked, READ_BUFFER_BYTES, INDEX_OPTIONS) as container:
+        other = container.streams[stream.index]
+        try:
+            index = index_unread_packets(container, cast(VideoStream, other), source.format.reader_format)
+        except MemoryError:
+            raise
+        except av.FFmpegError as error:
+            raise WholeFileNeededError(f"its index is damaged ({_reason(error)})", subject=source.name) from error
+        return _Indexed(index, _duration_s(container, cast(VideoStream, other)))
 
 
 def _rewind(container: InputContainer, stream: VideoStream) -> None:

@@ -54,7 +54,7 @@ class VideoReader:
 
 
 def _first_choice(video: VideoFile, library: VideoLibrary) -> FrameReader:
-    if library == "decord" and decord_reads(video):
+    if library == "decord" and not video.source.ranged and decord_reads(video):
         try:
             return DecordReader(video)
         except ReaderGaveUpError:
