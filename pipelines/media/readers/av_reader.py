@@ -58,7 +58,9 @@ class AvReader:
                         done += 1
                 except UnsoundVideoError as error:
                     if self._video.source.ranged:
-                        raise WholeFileNeededError("is damaged", subject=self._video.source.name) from error
+                        raise WholeFileNeededError(
+                            "is damaged, or starts unclean", subject=self._video.source.name
+                        ) from error
             if done < len(stretch.indices):
                 yield from self._careful.read(stretch.indices[done:])
 

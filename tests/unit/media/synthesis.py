@@ -76,6 +76,21 @@ def write_clip(path: Path, clip: Clip) -> Path:
     return path
 
 
+def repeat_clip(source: Path, path: Path, times: int, options: dict[str, str]) -> Path:
+    """The packets of a clip again and again, in another container if the suffix says so; nothing is encoded."""
+    with av.open(str(path), "w", options=options) as copy:
+        stream = None
+        for number in range(times):
+            with av.open(str(source)) as clip:
+                stream = stream or copy.add_stream_from_template(clip.streams.video[0])
+                for packet in clip.demux(video=0):
+                    if packet.dts is not None and packet.pts is not None:
+                        shift = int(Fraction(FRAMES * number, FPS) / packet.time_base)
+                        packet.pts, packet.dts, packet.stream = packet.pts + shift, packet.dts + shift, stream
+                        copy.mux(packet)
+    return path
+
+
 def write_sound(path: Path) -> Path:
     """Half a second of silence, and no picture."""
     with av.open(str(path), "w") as container:

@@ -3,8 +3,10 @@ import json
 import pytest
 from PIL import Image
 
+from media.byte_ranges import MemoryRanges
 from pipelines.errors import MediaError, ModelError, TruncatedMediaError
 from pipelines.media import wire
+from pipelines.media.ranges import ByteRanges
 from pipelines.media.tiling import tile_picture
 from pipelines.media.types import (
     DecodedMedia,
@@ -18,6 +20,17 @@ from pipelines.media.types import (
 from reelmill.schema.tasks import Sampling
 
 
+def no_ranges(size_bytes: int) -> ByteRanges:
+    return MemoryRanges(bytes(size_bytes))
+
+
+def test_a_request_for_a_file_elsewhere_arrives_with_its_size() -> None:
+    request = DecodeRequest("", "s3://b/k", Sampling(), TilingSpec(448, 12), ranges=MemoryRanges(bytes(10)))
+    received = wire.unpack_request(wire.pack_request(request), no_ranges)
+    assert received.ranges is not None
+    assert received.ranges.size_bytes == 10
+
+
 def test_a_request_arrives_as_it_was_sent() -> None:
     request = DecodeRequest(
         "/tmp/odd \udcff name",
@@ -26,7 +39,7 @@ def test_a_request_arrives_as_it_was_sent() -> None:
         TilingSpec(448, 12, 2, False, "fast"),
         DecodeLimits(1, 2, 3.5, 4),
     )
-    assert wire.unpack_request(wire.pack_request(request)) == request
+    assert wire.unpack_request(wire.pack_request(request), no_ranges) == request
 
 
 def test_a_decoded_file_arrives_as_it_was_sent() -> None:

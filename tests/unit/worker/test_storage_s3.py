@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from pipelines.cancellation import Cancellation
-from pipelines.errors import CancelledError
+from pipelines.errors import CancelledError, WholeFileNeededError
 from reelmill.settings import Settings
 from worker.errors import (
     AccessDeniedError,
@@ -24,9 +25,10 @@ from worker.errors import (
     ObjectTooLargeError,
     StorageUnavailableError,
 )
-from worker.storage import ObjectVersion, Storage, s3
+from worker.storage import FetchedObject, ObjectVersion, RangedObject, Storage, downloads, s3, s3_ranges
 
 LIMIT_BYTES = 5_000_000
+MP4 = b"\0\0\0\x14ftypisom" + bytes(range(256)) * 12_000
 BODY = bytes(range(256)) * 12_000
 
 
@@ -154,9 +156,6 @@ def test_a_full_disk_is_passing_trouble_and_leaves_nothing(
     client.put_object(Bucket="bucket", Key="a", Body=BODY)
 
     class FullFile:
-        def __init__(self, name: str) -> None:
-            self.name = name
-
         def write(self, _: object) -> int:
             raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -165,7 +164,7 @@ def test_a_full_disk_is_passing_trouble_and_leaves_nothing(
 
         def __exit__(self, *_: object) -> None: ...
 
-    monkeypatch.setattr(s3, "open", lambda name, *_, **__: FullFile(name), raising=False)
+    monkeypatch.setattr(downloads, "open", lambda *_, **__: FullFile(), raising=False)
     with (
         pytest.raises(StorageUnavailableError, match="No space left on device"),
         storage.fetch("s3://bucket/a", None, tmp_path),
@@ -207,10 +206,14 @@ def test_cancelling_stops_a_download_and_leaves_nothing(client: Any, storage: St
 
 
 class Misbehaving(BaseHTTPRequestHandler):
-    """One object; each request takes the next fault off the list: a status, or "cut" for half of what was asked."""
+    """One object; each request takes the next fault off the list.
+
+    A status, "cut" (half of what was asked; "cut and replace": and then another object), "ignore ranges", or None.
+    """
 
     protocol_version = "HTTP/1.1"
-    faults: list[int | str]
+    body = BODY
+    faults: list[int | str | None]
     requests: list[dict[str, str]]
     etag = '"version-1"'
 
@@ -223,14 +226,18 @@ class Misbehaving(BaseHTTPRequestHandler):
         if self.headers.get("If-Match") not in (None, self.etag):
             self._answer(412, b"<Error><Code>PreconditionFailed</Code></Error>")
             return
-        start = int((self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").rstrip("-"))
-        rest = BODY[start:]
-        self.send_response(206 if start else 200)
+        first, _, last = (self.headers.get("Range") or "bytes=0-").removeprefix("bytes=").partition("-")
+        ranged = "Range" in self.headers and fault != "ignore ranges"
+        rest = self.body[int(first) : int(last or len(self.body)) + 1] if ranged else self.body
+        self.send_response(206 if ranged else 200)
+        if ranged:
+            self.send_header("Content-Range", f"bytes {first}-{int(first) + len(rest) - 1}/{len(self.body)}")
         self.send_header("ETag", self.etag)
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
-        self.wfile.write(rest[: len(rest) // 2] if fault else rest)
-        self.close_connection = bool(fault)
+        cut = fault is not None and fault.startswith("cut")
+        self.wfile.write(rest[: len(rest) // 2] if cut else rest)
+        self.close_connection = cut
         if fault == "cut and replace":
             type(self).etag = '"version-2"'
 
@@ -319,3 +326,151 @@ def test_each_refusal_has_its_error_and_none_quotes_the_server(
     ):
         pass
     assert "secret" not in str(raised.value)
+
+
+@pytest.fixture
+def ranged_storage(endpoint: str, _credentials: None) -> Storage:
+    return Storage(Settings(s3_endpoint_url=endpoint, ranges_from_mb=1))
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+@pytest.mark.parametrize("bucket", ["bucket", "versioned"])
+def test_a_large_mp4_stays_where_it_is(
+    client: Any, ranged_storage: Storage, tmp_path: Path, pinned: bool, bucket: str
+) -> None:
+    client.put_object(Bucket=bucket, Key="long", Body=MP4)
+    version = ranged_storage.stat(f"s3://{bucket}/long")
+    with ranged_storage.open(f"s3://{bucket}/long", version if pinned else None, tmp_path) as found:
+        assert isinstance(found, RangedObject)
+        assert (found.version, found.size_bytes) == (version, len(MP4))
+        assert found.ranges.read(0, 16_384, 16_384) == MP4[:16_384]
+        assert found.ranges.read(2_000_000, 1000, 2_500_000) == MP4[2_000_000:2_001_000]
+        assert found.ranges.read(len(MP4) - 7, 7, len(MP4)) == MP4[-7:]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("body", "from_mb"),
+    [(MP4[: 2**20 - 1], 1), (MP4, 0), (b"\x89PNG\r\n\x1a\n" + BODY, 1), (b"\x1aE\xdf\xa3" + BODY, 1), (b"", 1)],
+    ids=["small", "switched off", "picture", "matroska", "empty"],
+)
+@pytest.mark.parametrize("pinned", [True, False])
+def test_everything_else_is_fetched_whole(
+    client: Any, endpoint: str, tmp_path: Path, body: bytes, from_mb: int, pinned: bool
+) -> None:
+    client.put_object(Bucket="bucket", Key="a", Body=body)
+    storage = Storage(Settings(s3_endpoint_url=endpoint, ranges_from_mb=from_mb))
+    with storage.open("s3://bucket/a", storage.stat("s3://bucket/a") if pinned else None, tmp_path) as found:
+        assert isinstance(found, FetchedObject)
+        assert found.path.read_bytes() == body
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_size_limit_holds_for_ranges(client: Any, endpoint: str, tmp_path: Path) -> None:
+    client.put_object(Bucket="bucket", Key="long", Body=MP4)
+    storage = Storage(Settings(s3_endpoint_url=endpoint, ranges_from_mb=1, max_object_bytes=2_000_000))
+    with pytest.raises(ObjectTooLargeError), storage.open("s3://bucket/long", None, tmp_path):
+        pass
+
+
+def test_an_object_replaced_between_two_ranges_is_an_error(
+    client: Any, ranged_storage: Storage, tmp_path: Path
+) -> None:
+    client.put_object(Bucket="bucket", Key="long", Body=MP4)
+    with ranged_storage.open("s3://bucket/long", None, tmp_path) as found:
+        assert isinstance(found, RangedObject)
+        client.put_object(Bucket="bucket", Key="long", Body=MP4[::-1])
+        with pytest.raises(ObjectChangedError, match="was replaced"):
+            found.ranges.read(1_000_000, 1000, 1_001_000)
+
+
+@pytest.fixture
+def misbehaving_mp4(misbehaving: type[Misbehaving]) -> type[Misbehaving]:
+    misbehaving.body = MP4
+    return misbehaving
+
+
+@contextmanager
+def opened_by_ranges(handler: type[Misbehaving], tmp_path: Path) -> Iterator[RangedObject]:
+    storage = Storage(Settings(s3_endpoint_url=handler.url, ranges_from_mb=1))  # type: ignore[attr-defined]
+    with storage.open("s3://bucket/a", ObjectVersion(handler.etag, None, len(MP4)), tmp_path) as found:
+        assert isinstance(found, RangedObject)
+        handler.requests.clear()
+        yield found
+
+
+def test_one_request_serves_what_is_read_in_a_row_and_small_gaps(
+    misbehaving_mp4: type[Misbehaving], tmp_path: Path
+) -> None:
+    with opened_by_ranges(misbehaving_mp4, tmp_path) as found:
+        for start in (1_000_000, 1_010_000, 1_070_000, 1_080_000):
+            assert found.ranges.read(start, 10_000, 1_200_000) == MP4[start : start + 10_000]
+        found.ranges.read(1_190_001, 10, 1_200_000)
+    ranges = [request["Range"] for request in misbehaving_mp4.requests]
+    assert ranges == ["bytes=1000000-1199999", "bytes=1190001-1199999"]
+    assert {request["If-Match"] for request in misbehaving_mp4.requests} == {misbehaving_mp4.etag}
+
+
+def test_a_cut_range_is_resumed_where_it_broke(misbehaving_mp4: type[Misbehaving], tmp_path: Path) -> None:
+    with opened_by_ranges(misbehaving_mp4, tmp_path) as found:
+        misbehaving_mp4.faults = ["cut", 503, "cut"]
+        assert found.ranges.read(1_000_000, 80_000, 1_080_000) == MP4[1_000_000:1_080_000]
+        assert found.ranges.waited_s > 0
+
+
+@pytest.mark.parametrize(
+    ("faults", "error"),
+    [(["cut"] * 10, StorageUnavailableError), ([503] * 10, StorageUnavailableError), ([403] * 10, AccessDeniedError)],
+)
+def test_a_range_that_never_comes_is_a_typed_error(
+    misbehaving_mp4: type[Misbehaving], tmp_path: Path, faults: list[int | str | None], error: type[Exception]
+) -> None:
+    with opened_by_ranges(misbehaving_mp4, tmp_path) as found:
+        misbehaving_mp4.faults = faults
+        with pytest.raises(error, match="s3://bucket/a"):
+            found.ranges.read(1_000_000, 80_000, 1_080_000)
+
+
+def test_an_object_replaced_behind_a_cut_range_is_an_error(misbehaving_mp4: type[Misbehaving], tmp_path: Path) -> None:
+    with opened_by_ranges(misbehaving_mp4, tmp_path) as found:
+        misbehaving_mp4.faults = ["cut and replace"]
+        with pytest.raises(ObjectChangedError):
+            found.ranges.read(1_000_000, 80_000, 1_080_000)
+
+
+def test_a_server_that_knows_no_ranges_is_asked_for_the_whole_object(
+    misbehaving_mp4: type[Misbehaving], tmp_path: Path
+) -> None:
+    misbehaving_mp4.faults = ["ignore ranges"]
+    storage = Storage(Settings(s3_endpoint_url=misbehaving_mp4.url, ranges_from_mb=1))  # type: ignore[attr-defined]
+    pinned = ObjectVersion(misbehaving_mp4.etag, None, len(MP4))
+    with storage.open("s3://bucket/a", pinned, tmp_path) as found:
+        assert isinstance(found, FetchedObject)
+        assert found.path.read_bytes() == MP4
+
+
+def test_ranges_never_cost_more_than_the_object(
+    misbehaving_mp4: type[Misbehaving], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened_by_ranges(misbehaving_mp4, tmp_path) as found:
+        found.ranges.read(100_000, 20_000, 1_600_000)
+        found.ranges.read(1_700_000, 20_000, 3_000_000)
+        with pytest.raises(WholeFileNeededError, match="bytes"):
+            found.ranges.read(200_000, 20_000, 1_700_000)
+        assert len(misbehaving_mp4.requests) == 2
+    monkeypatch.setattr(s3_ranges, "MAX_REQUESTS", 3)
+    with opened_by_ranges(misbehaving_mp4, tmp_path) as found:
+        for start in (1_000_000, 1_100_000):
+            found.ranges.read(start, 10, start + 10)
+        with pytest.raises(WholeFileNeededError, match="4 requests"):
+            found.ranges.read(1_200_000, 10, 1_200_010)
+
+
+def test_cancelling_ends_reading_by_ranges(misbehaving_mp4: type[Misbehaving], tmp_path: Path) -> None:
+    cancellation = Cancellation()
+    storage = Storage(Settings(s3_endpoint_url=misbehaving_mp4.url, ranges_from_mb=1))  # type: ignore[attr-defined]
+    with storage.open("s3://bucket/a", None, tmp_path, cancellation) as found:
+        assert isinstance(found, RangedObject)
+        cancellation.cancel()
+        with pytest.raises(CancelledError):
+            found.ranges.read(1_000_000, 10, 1_000_010)
