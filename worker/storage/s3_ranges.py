@@ -37,7 +37,7 @@ class S3Ranges:
     Nothing is kept but the head: what is read ahead is what the connection buffers. Attributes:
 
     fetched_bytes: asked for so far; never more than the object has.
-    waited_s: seconds spent on asking and reading.
+    waited_s: seconds spent on asking and reading, since the head was read.
     """
 
     def __init__(self, uri: str, size_bytes: int, open_range: OpenRange, cancellation: Cancellation) -> None:
@@ -51,6 +51,7 @@ class S3Ranges:
         """The first bytes, kept for the one who reads next. Raises as `read`."""
         size = min(METADATA_BLOCK_BYTES, self.size_bytes)
         self._head = self.read(0, size, size)
+        self.waited_s = 0.0
         return self._head
 
     def read(self, start: int, size: int, until: int) -> bytes:
