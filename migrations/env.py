@@ -24,6 +24,8 @@ def _one_at_a_time(connection: Connection) -> None:
     # A migration that waits for a busy table blocks everybody behind it: give up soon instead.
     connection.execute(text(f"SET LOCAL lock_timeout = '{WAIT_FOR_TABLE_S}s'"))
     connection.execute(text(f"SET LOCAL statement_timeout = '{STATEMENT_S}s'"))
+    # A role named `reelmill` would make its tables in the schema of that name, among the views.
+    connection.execute(text("SET LOCAL search_path TO public"))
 
 
 def run() -> None:

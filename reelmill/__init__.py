@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from reelmill.ledger.schedule_history import ScheduleRun
     from reelmill.ledger.schedules import ScheduleView
     from reelmill.ledger.stages import BatchStages
+    from reelmill.ledger.search import SearchHit
     from reelmill.ledger.views import AttemptView, BatchState, BatchStatus, BatchView, JobError, JobView
     from reelmill.ledger.workers import WorkerView
     from reelmill.rows import ResultRow
@@ -129,6 +130,7 @@ __all__ = [
     "ScheduleRun",
     "ScheduleView",
     "SchemaOutOfDateError",
+    "SearchHit",
     "SegmentResult",
     "SettingsError",
     "SpecError",
@@ -158,6 +160,7 @@ _ON_DEMAND = {
     "ScheduleRun": "reelmill.ledger.schedule_history",
     "ScheduleView": "reelmill.ledger.schedules",
     "BatchStages": "reelmill.ledger.stages",
+    "SearchHit": "reelmill.ledger.search",
     "WorkerView": "reelmill.ledger.workers",
     **dict.fromkeys(("CatchUp", "Overlap"), "reelmill.schema.schedule"),
     **dict.fromkeys(("ScanCounts", "ScanView"), "reelmill.ledger.scans"),

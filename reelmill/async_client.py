@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 from uuid import UUID
@@ -13,7 +13,9 @@ from reelmill.archive.preview import PrefixPreview
 from reelmill.async_batch import AsyncBatch
 from reelmill.async_job import AsyncJob
 from reelmill.async_schedule import AsyncSchedule
+from reelmill.batch import Batch
 from reelmill.client import Client
+from reelmill.ledger.search import Kind, SearchHit
 from reelmill.ledger.workers import WorkerView
 from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, PrefixSpec, Sampling, Task
 from reelmill.schema.schedule import CatchUp, Overlap
@@ -157,6 +159,21 @@ class AsyncClient:
         """As `Client.workers`."""
         client = await self._client()
         return await asyncio.to_thread(client.workers)
+
+    async def search(
+        self,
+        query: str,
+        *,
+        kind: Kind | None = None,
+        batch: Batch | UUID | str | None = None,
+        prefix: str = "",
+        limit: int = 20,
+    ) -> AsyncIterator[SearchHit]:
+        """As `Client.search`: `async for hit in client.search("red panda")`."""
+        client = await self._client()
+        hits = await asyncio.to_thread(client.search, query, kind=kind, batch=batch, prefix=prefix, limit=limit)
+        for hit in hits:
+            yield hit
 
     async def close(self) -> None:
         """Close the connections."""

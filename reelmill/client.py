@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 from uuid import UUID
@@ -12,12 +12,13 @@ from reelmill.archive.options import PrefixOptions
 from reelmill.archive.preview import PrefixPreview, preview_prefix
 from reelmill.batch import Batch
 from reelmill.bells import Bells
-from reelmill.errors import NotFoundError
+from reelmill.errors import NotFoundError, SpecError
 from reelmill.job import Job
 from reelmill.ledger import views
 from reelmill.ledger.database import Database
 from reelmill.ledger.scans import start_scan
 from reelmill.ledger.schedules import add_schedule, list_schedules, schedule_view
+from reelmill.ledger.search import KINDS, RANKED, Kind, SearchHit, search
 from reelmill.ledger.submit import NewBatch, submit_jobs
 from reelmill.ledger.workers import WorkerView, list_workers
 from reelmill.mill import Mill
@@ -223,6 +224,38 @@ class Client:
     def workers(self) -> tuple[WorkerView, ...]:
         """Worker processes heard of within a day, the latest first; `silent_s` tells who is still there."""
         return list_workers(self._mill.database)
+
+    def search(
+        self,
+        query: str,
+        *,
+        kind: Kind | None = None,
+        batch: Batch | UUID | str | None = None,
+        prefix: str = "",
+        limit: int = 20,
+    ) -> Iterator[SearchHit]:
+        """Look for words in captions and answers, best hits first.
+
+        All words must be there, in any form that English gives them; `"red panda"` in quotes is a phrase, `or` and
+        `-dog` work too. Chinese, Japanese and Korean are found by any run of letters. Of what matches, the 500 captions
+        and the 500 answers submitted last are ranked.
+
+        Args:
+            kind: `caption` or `answer`; both by default.
+            batch: in this batch only.
+            prefix: of the URI, such as `s3://archive/2026/`.
+            limit: at most so many hits, up to 500.
+
+        Raises:
+            SpecError: an argument cannot be right, or the query has no word to look for.
+        """
+        if kind is not None and kind not in KINDS:
+            raise SpecError("no such kind", subject=str(kind), next_step=f"Use {' or '.join(KINDS)}")
+        if not 1 <= limit <= RANKED:
+            raise SpecError(f"not between 1 and {RANKED}", subject=f"limit {limit}")
+        batch_id = batch.id if isinstance(batch, Batch) else None if batch is None else _uuid(batch, "batch")
+        kinds = KINDS if kind is None else (kind,)
+        return iter(search(self._mill.database, query, kinds=kinds, batch_id=batch_id, prefix=prefix, most=limit))
 
     def close(self) -> None:
         """Close the connections."""

@@ -18,6 +18,7 @@ from reelmill.cli import (
     report,
     results,
     schedule,
+    search,
     serve,
     services,
     submit,
@@ -41,7 +42,7 @@ app = typer.Typer(
 for panel, commands in {
     "Jobs": (
         *(submit.submit, wait.wait, jobs.status, results.results, jobs.errors),
-        *(report.report, jobs.retry, jobs.cancel),
+        *(search.search, report.report, jobs.retry, jobs.cancel),
     ),
     "Workers": (serve.worker, serve.health, serve.housekeep, workers.workers),
     "Models": (ask.ask,),

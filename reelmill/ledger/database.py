@@ -21,6 +21,12 @@ SCHEMA_VERSION = "0005"
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 30.0
 IDLE_BEFORE_PING_S = 20.0
+_NOT_MIGRATED = (
+    psycopg.errors.UndefinedTable,
+    psycopg.errors.UndefinedColumn,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InvalidSchemaName,
+)
 # A half-open connection is given up within about 15 s instead of the kernel's two hours.
 NETWORK_LIMITS = {
     "connect_timeout": CONNECT_TIMEOUT_S,
@@ -105,7 +111,7 @@ class Database:
             message = f"all {self._engine.pool.size()} connections were busy for {POOL_TIMEOUT_S} s"  # type: ignore[attr-defined]
             raise DatabaseUnavailableError(message, subject=self.name, next_step=advice) from error
         except DBAPIError as error:
-            if isinstance(error.orig, (psycopg.errors.UndefinedTable, psycopg.errors.UndefinedColumn)):
+            if isinstance(error.orig, _NOT_MIGRATED):
                 raise SchemaOutOfDateError(_first_line(error), subject=self.name) from error
             if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
                 raise DatabaseUnavailableError(_first_line(error), subject=self.name) from error

@@ -10,11 +10,15 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from reelmill.errors import SettingsError
+from reelmill.ledger import analyst
 from reelmill.ledger.database import Database
+from reelmill.ledger.online_indexes import build_online_indexes
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Bring the tables up to `revision`. Safe to run several times, and by several processes at once.
+    """Bring the tables up to `revision`, and at the newest one the views and the indexes that are built online.
+
+    Safe to run several times, and by several processes at once; a build of an index that was cut off is begun again.
 
     Raises:
         SettingsError: not a Postgres URL.
@@ -26,6 +30,10 @@ def upgrade(url: str, revision: str = "head") -> None:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
+            if revision == "head":
+                analyst.install(connection)
+        if revision == "head":
+            build_online_indexes(database)
     finally:
         database.close()
 

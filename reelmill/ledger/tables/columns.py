@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Column, DateTime, Float, ForeignKey, Integer, MetaData, Text, Uuid, text
+from sqlalchemy import Column, DateTime, Float, ForeignKey, Index, Integer, MetaData, Table, Text, Uuid, text
 from sqlalchemy.schema import SchemaItem
 
 metadata = MetaData(
@@ -20,6 +20,8 @@ metadata = MetaData(
 NOW = text("now()")
 NONE_YET = text("0")
 OPEN = text("'{}'")
+ONLINE = {"online": True}
+"""`info` of an index that is built while the mill works, after the revisions (see `ledger.online_indexes`)."""
 
 
 def moment(name: str, *, nullable: bool = True, default_now: bool = False, **options: Any) -> Column[object]:
@@ -59,3 +61,14 @@ def frame() -> list[SchemaItem]:
         Column("frame_index", Integer, nullable=False),
         number("timestamp_s"),
     ]
+
+
+def search_words(table: Table) -> Index:
+    """What full-text search reads: stems of English, other words as they are, letters of Chinese, Japanese and Korean.
+
+    An index over an expression, not a generated column: adding one rewrites the table under a lock that stops
+    everything. The views' `words` and `reelmill.search()` say the same expression.
+    """
+    letters = r"[\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF]"
+    words = text(rf"to_tsvector('english', regexp_replace(text, '({letters})', ' \1 ', 'g'))")
+    return Index(f"{table.name}_words_idx", words, postgresql_using="gin", info=ONLINE, _table=table)

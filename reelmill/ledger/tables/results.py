@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import CheckConstraint, Column, Float, ForeignKeyConstraint, Integer, Table, Text, Uuid
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from reelmill.ledger.tables.columns import frame, generated, metadata, number, of_job
+from reelmill.ledger.tables.columns import frame, generated, metadata, number, of_job, search_words
 
 segments = Table(
     "segments",
@@ -20,6 +20,7 @@ segments = Table(
 )
 
 captions = Table("captions", metadata, *of_job("segment", "task"), *generated())
+search_words(captions)
 
 answers = Table(
     "answers",
@@ -28,6 +29,7 @@ answers = Table(
     Column("question", Text, nullable=False),
     *generated(),
 )
+search_words(answers)
 
 groundings = Table(
     "groundings",

@@ -67,6 +67,7 @@ PUBLIC = [
     "ScanState",
     "ScanView",
     "SchemaOutOfDateError",
+    "SearchHit",
     "SegmentResult",
     "SettingsError",
     "SpecError",
