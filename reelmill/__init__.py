@@ -62,8 +62,8 @@ if TYPE_CHECKING:
     from reelmill.ledger.scans import ScanCounts, ScanView
     from reelmill.ledger.schedule_history import ScheduleRun
     from reelmill.ledger.schedules import ScheduleView
-    from reelmill.ledger.stages import BatchStages
     from reelmill.ledger.search import SearchHit
+    from reelmill.ledger.stages import BatchStages
     from reelmill.ledger.views import AttemptView, BatchState, BatchStatus, BatchView, JobError, JobView
     from reelmill.ledger.workers import WorkerView
     from reelmill.rows import ResultRow
