@@ -15,3 +15,10 @@ RETURN (lpad(to_hex(floor(extract(epoch FROM moment) * 1000)::bigint), 12, '0') 
 
 COMMENT ON FUNCTION reelmill.id_at(timestamptz) IS
     'The least id of jobs and batches submitted at that moment: the quick way to bound a query in time.';
+
+CREATE OR REPLACE FUNCTION reelmill.time_of(id uuid) RETURNS timestamptz
+LANGUAGE sql IMMUTABLE PARALLEL SAFE
+RETURN to_timestamp(('x0000' || left(replace(id::text, '-', ''), 12))::bit(64)::bigint / 1000.0);
+
+COMMENT ON FUNCTION reelmill.time_of(uuid) IS
+    'When the job or batch with this id was submitted, to the millisecond, without looking it up.';

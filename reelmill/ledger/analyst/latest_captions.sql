@@ -18,18 +18,18 @@ SELECT
     c.job_id,
     to_tsvector('english', regexp_replace(c.text, '([\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF])', ' \1 ', 'g')) AS words
 FROM public.captions AS c
-JOIN public.media AS m ON m.job_id = c.job_id AND m.ordinal = 0
 -- Left joins: what a query does not ask for is not read.
+JOIN public.media AS m ON m.job_id = c.job_id AND m.ordinal = 0
 LEFT JOIN public.segments AS s ON s.job_id = c.job_id AND s.ordinal = c.segment
 LEFT JOIN public.jobs AS j ON j.id = c.job_id
 LEFT JOIN public.batches AS b ON b.id = j.batch_id
-WHERE NOT EXISTS (SELECT FROM public.media AS other WHERE other.job_id = c.job_id AND other.ordinal = 1)
+WHERE (SELECT max(shown.ordinal) FROM public.media AS shown WHERE shown.job_id = c.job_id) = 0
     -- Looked up per object (media_uri_idx), so that a prefix, a search or a LIMIT costs what it returns.
     AND NOT EXISTS (
         SELECT FROM public.media AS later
         WHERE later.uri = m.uri AND later.job_id > m.job_id AND later.ordinal = 0
             AND EXISTS (SELECT FROM public.captions AS newer WHERE newer.job_id = later.job_id)
-            AND NOT EXISTS (SELECT FROM public.media AS other WHERE other.job_id = later.job_id AND other.ordinal = 1)
+            AND (SELECT max(shown.ordinal) FROM public.media AS shown WHERE shown.job_id = later.job_id) = 0
     );
 
 COMMENT ON VIEW reelmill.latest_captions IS

@@ -21,8 +21,8 @@ SELECT
     a.job_id,
     to_tsvector('english', regexp_replace(a.text, '([\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF])', ' \1 ', 'g')) AS words
 FROM public.answers AS a
-JOIN public.media AS m ON m.job_id = a.job_id AND m.ordinal = 0
 -- Left joins: what a query does not ask for is not read.
+LEFT JOIN public.media AS m ON m.job_id = a.job_id AND m.ordinal = 0
 LEFT JOIN public.segments AS s ON s.job_id = a.job_id AND s.ordinal = a.segment
 LEFT JOIN public.jobs AS j ON j.id = a.job_id
 LEFT JOIN public.batches AS b ON b.id = j.batch_id;

@@ -27,8 +27,8 @@ SELECT
     b.name AS batch_name,
     x.job_id
 FROM public.boxes AS x
-JOIN public.media AS m ON m.job_id = x.job_id AND m.ordinal = x.media_ordinal
 -- Left joins: what a query does not ask for is not read.
+LEFT JOIN public.media AS m ON m.job_id = x.job_id AND m.ordinal = x.media_ordinal
 LEFT JOIN public.jobs AS j ON j.id = x.job_id
 LEFT JOIN public.batches AS b ON b.id = j.batch_id;
 

@@ -19,8 +19,8 @@ SELECT
     c.job_id,
     to_tsvector('english', regexp_replace(c.text, '([\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF])', ' \1 ', 'g')) AS words
 FROM public.captions AS c
-JOIN public.media AS m ON m.job_id = c.job_id AND m.ordinal = 0
 -- Left joins: what a query does not ask for is not read.
+LEFT JOIN public.media AS m ON m.job_id = c.job_id AND m.ordinal = 0
 LEFT JOIN public.segments AS s ON s.job_id = c.job_id AND s.ordinal = c.segment
 LEFT JOIN public.jobs AS j ON j.id = c.job_id
 LEFT JOIN public.batches AS b ON b.id = j.batch_id;

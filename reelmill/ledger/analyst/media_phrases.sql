@@ -20,8 +20,8 @@ SELECT
     b.name AS batch_name,
     g.job_id
 FROM public.groundings AS g
-JOIN public.media AS m ON m.job_id = g.job_id AND m.ordinal = g.media_ordinal
 -- Left joins: what a query does not ask for is not read.
+LEFT JOIN public.media AS m ON m.job_id = g.job_id AND m.ordinal = g.media_ordinal
 LEFT JOIN public.jobs AS j ON j.id = g.job_id
 LEFT JOIN public.batches AS b ON b.id = j.batch_id;
 

@@ -244,3 +244,5 @@ def test_ids_bound_a_query_in_time(db: Database) -> None:
     count = "SELECT count(*) AS jobs FROM reelmill.media_jobs WHERE job_id >= reelmill.id_at(now() + {})"
     assert rows(db, count.format("interval '-1 minute'")) == [{"jobs": 1}]
     assert rows(db, count.format("interval '1 minute'")) == [{"jobs": 0}]
+    (job,) = rows(db, "SELECT reelmill.time_of(job_id) AS told, submitted_at FROM reelmill.media_jobs")
+    assert abs(job["told"] - job["submitted_at"]) < timedelta(minutes=1)
