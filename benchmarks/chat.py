@@ -1,4 +1,4 @@
-"""The published batch_chat loop against the continuous engine: same weights, same questions, same answer lengths."""
+"""The published batch_chat loop against an engine: same weights, same questions, same answer lengths."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from pipelines.model.continuous.engine import ContinuousEngine
+from pipelines.model.engine import SimpleEngine
 from pipelines.model.internvl import InternVL
 from pipelines.model.load import load_model
 from pipelines.model.types import ChatRequest, VisualInput
@@ -25,6 +26,10 @@ Media = Sequence[npt.NDArray[np.uint8]]
 """Tiles [n, size, size, 3] of each."""
 
 _SHORTEST, _LONGEST = 16, 256
+_ENGINES: Mapping[str, type[ContinuousEngine | SimpleEngine]] = {
+    "continuous": ContinuousEngine,
+    "simple": SimpleEngine,
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,15 @@ class _Asked:
 
 
 @dataclass(frozen=True)
+class _Sides:
+    """What is compared: the published loop with these batch sizes, and an engine."""
+
+    model: InternVL
+    engine: type[ContinuousEngine | SimpleEngine]
+    batches: Sequence[int]
+
+
+@dataclass(frozen=True)
 class _Run:
     wall_s: float
     cpu_s: float
@@ -45,6 +59,7 @@ class _Run:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", type=Path, default=Path("demo/model"))
+    parser.add_argument("--engine", choices=sorted(_ENGINES), default="continuous")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--requests", type=int, default=48)
@@ -58,12 +73,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     model = load_model(str(arguments.model), device=arguments.device, dtype=arguments.dtype)
     _force_lengths(model)
-    result: dict[str, Any] = {"device": arguments.device, "dtype": arguments.dtype, "requests": arguments.requests}
+    result: dict[str, Any] = {
+        "engine": arguments.engine,
+        "device": arguments.device,
+        "dtype": arguments.dtype,
+        "requests": arguments.requests,
+    }
     equal = True
     for per_media in arguments.questions:
         asked = _workload(random.Random(arguments.seed), arguments.requests, per_media)
         media = _media(model, asked[-1].media + 1, arguments.tiles)
-        runs = _runs(model, media, asked, arguments.batches, arguments.repeats)
+        engine = _ENGINES[arguments.engine]
+        runs = _runs(_Sides(model, engine, arguments.batches), media, asked, arguments.repeats)
         wall, cpu = (_medians(runs, clock) for clock in ("wall_s", "cpu_s"))
         result[f"ratio_{per_media}"] = _ratio(wall)
         result[f"cpu_ratio_{per_media}"] = _ratio(cpu)
@@ -72,15 +93,13 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     return result | {"tokens_equal": equal}
 
 
-def _runs(
-    model: InternVL, media: Media, asked: Sequence[_Asked], batches: Sequence[int], repeats: int
-) -> dict[str, list[_Run]]:
+def _runs(sides: _Sides, media: Media, asked: Sequence[_Asked], repeats: int) -> dict[str, list[_Run]]:
     """Every side in turn, so often."""
-    runs: dict[str, list[_Run]] = {name: [] for name in (*(f"batch_{size}" for size in batches), "engine")}
+    runs: dict[str, list[_Run]] = {name: [] for name in (*(f"batch_{size}" for size in sides.batches), "engine")}
     for _ in range(repeats):
-        for size in batches:
-            runs[f"batch_{size}"].append(_published(model, media, asked, size))
-        runs["engine"].append(_engine(model, media, asked))
+        for size in sides.batches:
+            runs[f"batch_{size}"].append(_published(sides.model, media, asked, size))
+        runs["engine"].append(_engine(sides, media, asked))
     return runs
 
 
@@ -160,10 +179,10 @@ class _GeneratedIds:
         return self._real(ids)
 
 
-def _engine(model: InternVL, media: Media, asked: Sequence[_Asked]) -> _Run:
+def _engine(sides: _Sides, media: Media, asked: Sequence[_Asked]) -> _Run:
     """A new engine: nothing is in its caches yet, and its start is counted in."""
     wall, cpu = time.perf_counter(), time.process_time()
-    engine = ContinuousEngine(model)
+    engine = sides.engine(sides.model)
     futures = [engine.submit(_request(media[one.media], one)) for one in asked]
     said = tuple(future.result().token_ids for future in futures)
     engine.close()

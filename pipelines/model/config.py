@@ -15,6 +15,8 @@ from pipelines.model.text_config import TextShape, read_text
 
 Layout = Literal["original", "hf"]
 
+_HF_TILES = 12
+"""transformers' own default."""
 _HF_TEMPLATE = "internvl2_5"
 """`-hf` conversions name no template; the models they are made of (InternVL2.5, InternVL3) share this one."""
 
@@ -113,10 +115,21 @@ def _hf(root: Section) -> CheckpointConfig:
         template=_HF_TEMPLATE,
         system_message=None,
         tile_size=vision.image_size,
-        max_tiles=12,
+        max_tiles=_processor_tiles(root),
         use_thumbnail=True,
         downsample_ratio=root.get("downsample_ratio", float, 0.5),
     )
+
+
+def _processor_tiles(root: Section) -> int:
+    """`-hf` checkpoints say it in the settings of their image processor, in a file of its own or of the processor's."""
+    for name, key in (("preprocessor_config.json", None), ("processor_config.json", "image_processor")):
+        file = root.beside(name)
+        found = Section(read_object(file), file) if file.is_file() else None
+        found = found.optional(key) if found is not None and key is not None else found
+        if found is not None and found.has("max_patches"):
+            return found.count("max_patches")
+    return _HF_TILES
 
 
 def _vision(section: Section) -> VisionShape:

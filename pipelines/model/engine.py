@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections.abc import Sequence
 from concurrent.futures import Future
@@ -19,6 +20,8 @@ from pipelines.model.schedule import Ticket, next_batch
 from pipelines.model.types import ChatRequest, Completion, ModelInfo
 
 _FEATURE_CACHE_BYTES = 512 * 2**20
+_LULL_S, _GATHERING_S = 0.01, 0.1
+"""A batch starts when nobody has come for so long, or at the latest after so long: seconds, where it runs for many."""
 
 
 class SimpleEngine:
@@ -87,6 +90,7 @@ class SimpleEngine:
         self._drop_cancelled()
         with self._changed:
             while not self._closed:
+                self._gather()
                 batch = next_batch(self._waiting, self._max_batch_size)
                 self._waiting = [ticket for ticket in self._waiting if ticket not in batch]
                 self._running = [ticket for ticket in batch if ticket.future.set_running_or_notify_cancel()]
@@ -95,6 +99,15 @@ class SimpleEngine:
                 if not self._waiting:
                     self._changed.wait()
         return False
+
+    def _gather(self) -> None:
+        """Let those join who are being submitted now; else the first of many starts alone, and all wait for it."""
+        latest = time.monotonic() + _GATHERING_S
+        while 0 < len(self._waiting) < self._max_batch_size and not self._closed and time.monotonic() < latest:
+            seen = len(self._waiting)
+            self._changed.wait(_LULL_S)
+            if len(self._waiting) == seen:
+                return
 
     def _run(self, tickets: Sequence[Ticket]) -> None:
         """Run tickets together; where that fails, in halves."""

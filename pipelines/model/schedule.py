@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -42,9 +43,10 @@ class Ticket:
 
 
 def next_batch(waiting: Sequence[Ticket], most: int) -> list[Ticket]:
-    """The oldest ticket, and the oldest others, up to `most`, that can share its batch.
+    """The oldest ticket, and up to `most` with it that can share its batch.
 
-    Greedy requests with equal settings and prompts of similar length do; `max_new_tokens` may differ. A sampled
+    Greedy requests with equal settings and prompts of similar length do. Where more wait than fit, those go along
+    whose answers may be about as long as the oldest's: a batch runs until its longest answer ends. A sampled
     request runs alone, so that its seed alone decides; so do a beam search, and a request whose rotary embeddings
     follow its length.
     """
@@ -54,7 +56,13 @@ def next_batch(waiting: Sequence[Ticket], most: int) -> list[Ticket]:
     if not _shares(oldest):
         return [oldest]
     mates = [ticket for ticket in waiting if _shares(ticket) and _fit(oldest, ticket)]
-    return mates[:most]
+    chosen = set(sorted(mates, key=lambda ticket: _distance(oldest, ticket))[:most])
+    return [ticket for ticket in mates if ticket in chosen]
+
+
+def _distance(oldest: Ticket, other: Ticket) -> float:
+    """How many times longer or shorter an answer may be; equals stay in the order of their age."""
+    return 0.0 if other is oldest else abs(math.log(other.max_new_tokens / oldest.max_new_tokens))
 
 
 def _shares(ticket: Ticket) -> bool:

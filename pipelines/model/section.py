@@ -53,6 +53,14 @@ class Section:
         """The object under a key, None where it is missing or null."""
         return None if self._data.get(key) is None else self.section(key)
 
+    def has(self, key: str) -> bool:
+        """Whether there is a value that is not null."""
+        return self._data.get(key) is not None
+
+    def beside(self, name: str) -> Path:
+        """Another file of the same directory."""
+        return self._file.with_name(name)
+
     def refuse(self, key: str, reason: str) -> CheckpointError:
         """The error that names the file and the key."""
         return CheckpointError(f"`{self._prefix}{key}` {reason}", subject=str(self._file))

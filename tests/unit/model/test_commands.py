@@ -122,6 +122,28 @@ def test_a_check_without_loading_says_what_is_needed(run: Run) -> None:
     assert "loaded" not in out
 
 
+def test_a_check_says_what_8_bit_weights_need_and_tries_them(run: Run) -> None:
+    code, out, _ = run("model", "check", str(CASE), "--no-load")
+    assert (code, "with --quantization int8" in out) == (0, True)
+    code, out, _ = run("model", "check", str(CASE), "--quantization", "int8", "--json")
+    found = json.loads(out)
+    assert (code, found["quantization"], found["weight_bytes"]) == (0, "int8", found["int8_bytes"])
+    assert found["trial"]["completion"]["token_ids"]
+
+
+def test_a_prompt_past_the_window_is_answered_where_the_user_allows_it(
+    run: Run, copy_checkpoint: Copy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short = str(copy_checkpoint(llm_config={"max_position_embeddings": 40}))
+    words = ("ask", "Hello, who are you?", "--model", short, "--max-new-tokens", "4")
+    code, _, err = run(*words)
+    assert (code, "window of 40" in err) == (1, True)
+    assert run(*words, "--past-window")[0] == 0
+    monkeypatch.setenv("REELMILL_PAST_WINDOW", "true")
+    settings.cache_clear()
+    assert run(*words)[0] == 0
+
+
 def test_every_model_of_the_cards_is_listed(run: Run) -> None:
     code, out, _ = run("model", "list", "--json")
     rows = {row["name"]: row for row in json.loads(out)["models"]}

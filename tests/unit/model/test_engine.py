@@ -392,6 +392,29 @@ class TestClosing:
         assert len(engines()) == before
 
 
+def test_what_is_submitted_at_one_time_starts_together(
+    model: InternVL, golden: Golden, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "_LULL_S", PATIENCE_S)
+    monkeypatch.setattr(engine_module, "_GATHERING_S", PATIENCE_S)
+    gate.open()
+    engine = SimpleEngine(model, max_batch_size=5)
+    said = answers([engine.submit(golden.request("text")) for _ in range(5)])
+    assert {one.token_ids for one in said} == {golden.ids("text")}
+    assert gate.batch_sizes == [5]
+    engine.close()
+
+
+def test_closing_does_not_wait_for_company(model: InternVL, golden: Golden, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_module, "_LULL_S", 1000 * PATIENCE_S)
+    monkeypatch.setattr(engine_module, "_GATHERING_S", 1000 * PATIENCE_S)
+    engine = SimpleEngine(model, max_batch_size=5)
+    future = engine.submit(golden.request("text"))
+    engine.close()
+    with pytest.raises(CancelledError):
+        future.result(PATIENCE_S)
+
+
 def test_an_idle_engine_holds_no_request(engine: SimpleEngine, golden: Golden) -> None:
     request = golden.request("single_image_other")
     assert request.visual is not None

@@ -14,6 +14,7 @@ from transformers import InternVLConfig, InternVLForConditionalGeneration
 from benchmarks._golden import GoldenCase
 from pipelines.errors import CheckpointError
 from pipelines.model.checkpoint import load_checkpoint
+from pipelines.model.config import read_config
 from pipelines.model.internvl import InternVL
 
 from .conftest import GOLDEN
@@ -89,3 +90,19 @@ def test_a_head_that_the_config_asks_for_must_be_there(tmp_path: Path) -> None:
     (directory / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": False}))
     with pytest.raises(CheckpointError, match=r"missing: language_model\.lm_head\.weight"):
         load_checkpoint(str(directory), device="cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "tiles"),
+    [
+        ("preprocessor_config.json", {"max_patches": 6}, 6),
+        ("processor_config.json", {"image_processor": {"max_patches": 24}}, 24),
+        ("processor_config.json", {"image_seq_length": 256}, 12),
+    ],
+)
+def test_how_many_tiles_an_image_has_is_said_by_its_image_processor(
+    tmp_path: Path, name: str, content: dict[str, object], tiles: int
+) -> None:
+    directory = written_by_transformers(GOLDEN / "internvl2_5-qwen2", tmp_path)
+    (directory / name).write_text(json.dumps(content))
+    assert read_config(directory).max_tiles == tiles

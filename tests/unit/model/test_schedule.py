@@ -25,6 +25,18 @@ def test_greedy_requests_of_different_answer_lengths_share_a_batch() -> None:
     assert next_batch(waiting, 4) == waiting
 
 
+def test_where_not_all_fit_answers_of_about_one_length_go_together() -> None:
+    waiting = [ticket(max_new_tokens=tokens) for tokens in (32, 512, 40, 16, 480, 30)]
+    assert next_batch(waiting, 3) == [waiting[0], waiting[2], waiting[5]]
+    assert next_batch(waiting[1:], 2) == [waiting[1], waiting[4]]
+
+
+def test_of_equals_the_oldest_go_first_and_the_oldest_of_all_always_does() -> None:
+    waiting = [ticket(max_new_tokens=9), *(ticket(max_new_tokens=100) for _ in range(5))]
+    assert next_batch(waiting, 3) == waiting[:3]
+    assert next_batch(waiting, 1) == waiting[:1]
+
+
 def test_a_much_longer_prompt_waits_for_its_own_batch() -> None:
     short, long, medium = ticket(10), ticket(100), ticket(20)
     assert next_batch([short, long, medium], 4) == [short, medium]

@@ -29,9 +29,9 @@ main()
 """
 
 
-def run(*options: str, gpus: str = "4,5,6,7") -> subprocess.CompletedProcess[str]:
+def run(*options: str, gpus: str = "4,5,6,7", code: str = RUN) -> subprocess.CompletedProcess[str]:
     environment = os.environ | {"CUDA_VISIBLE_DEVICES": gpus}
-    command = [sys.executable, "-c", RUN, *options]
+    command = [sys.executable, "-c", code, *options]
     return subprocess.run(command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, check=False)
 
 
@@ -49,6 +49,13 @@ def run(*options: str, gpus: str = "4,5,6,7") -> subprocess.CompletedProcess[str
 )
 def test_a_supervisor_is_for_those_who_ask_for_shards_or_replicas(options: tuple[str, ...], said: str) -> None:
     assert run(*options).stdout == said + "\n"
+
+
+def test_how_the_model_is_loaded_reaches_the_process_that_loads_it() -> None:
+    code = RUN.replace('"one", os.environ.get("CUDA_VISIBLE_DEVICES")', "settings.quantization, settings.past_window")
+    assert run("--quantization", "int8", "--past-window", code=code).stdout == "int8 True\n"
+    assert run(code=code).stdout == "none False\n"
+    assert run("--quantization", "int3").returncode == 2
 
 
 def test_gpus_that_cannot_be_shared_out_are_refused_before_anything_starts() -> None:
