@@ -16,7 +16,11 @@ PipelineError
 │   ├── CheckpointError         not a checkpoint that can be loaded; says which file or key
 │   ├── PromptError             arguments of chat() that do not fit together
 │   ├── ContextExceededError    prompt + answer past the model's window
-│   └── ModelOutOfMemoryError   one request alone does not fit
+│   ├── ModelOutOfMemoryError   one request alone does not fit
+│   └── ModelServerError        transient: a model server gave no answer; no fault of the job
+│       ├── ServerUnavailableError  refused or cut connection, timeout, 5xx
+│       ├── ServerBusyError         it says that it has too much to do (429, 503)
+│       └── ServerDeniedError       key, address or model name are not its own (401, 403, 404)
 └── CancelledError              the job was cancelled, or the worker is draining
 """
 
@@ -103,6 +107,27 @@ class ContextExceededError(ModelError):
 class ModelOutOfMemoryError(ModelError):
     code = "model_out_of_memory"
     advice = "Use fewer segments or tiles, or a GPU with more memory"
+
+
+class ModelServerError(ModelError):
+    code = "server_error"
+    transient = True
+    advice = "Look at the model server's log"
+
+
+class ServerUnavailableError(ModelServerError):
+    code = "server_unavailable"
+    advice = "Check that the model server runs, and REELMILL_OPENAI_BASE_URL"
+
+
+class ServerBusyError(ModelServerError):
+    code = "server_busy"
+    advice = "Lower REELMILL_OPENAI_CONCURRENCY, or give the model server more room"
+
+
+class ServerDeniedError(ModelServerError):
+    code = "server_denied"
+    advice = "Check REELMILL_OPENAI_API_KEY, REELMILL_OPENAI_BASE_URL and REELMILL_MODEL"
 
 
 class CancelledError(PipelineError):

@@ -20,5 +20,5 @@ def generated(completion: Completion) -> Generated:
         raw_text=completion.raw_text,
         finish_reason=completion.finish_reason,
         prompt_tokens=completion.prompt_tokens,
-        output_tokens=len(completion.token_ids),
+        output_tokens=completion.output_tokens,
     )

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from pipelines.errors import MediaError
+from pipelines.media.tiling import plan_media
 from pipelines.media.types import DecodedMedia, DecodedSegment, TilingSpec
 from pipelines.model.types import ModelInfo, VisualInput
 from reelmill.schema import FrameRef, Sampling, SegmentResult
@@ -54,6 +55,7 @@ class Scene:
             tiles=self.visual.tiles[first : first + counts[index]],
             tiles_per_image=(counts[index],),
             content_keys=(self.visual.content_keys[index],),
+            grids=(self.visual.grids[index],),
         )
 
 
@@ -101,6 +103,7 @@ def _scene_of_segment(source: SourceMedia, segment: DecodedSegment, tiles: np.nd
             tiles=tiles,
             tiles_per_image=tuple(frame.tile_count for frame in frames),
             content_keys=tuple(_content_key(source, frame, tiling) for frame in frames),
+            grids=(plan_media(info, tiling).grid,) * len(frames),
         ),
     )
 
@@ -122,6 +125,7 @@ def _scene_of_images(sources: Sequence[SourceMedia], tiling: TilingSpec) -> Scen
             tiles=np.concatenate([scene.visual.tiles for scene in alone]),
             tiles_per_image=tuple(n for scene in alone for n in scene.visual.tiles_per_image),
             content_keys=tuple(k for scene in alone for k in scene.visual.content_keys),
+            grids=tuple(g for scene in alone for g in scene.visual.grids),
         ),
     )
 

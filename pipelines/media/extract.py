@@ -11,7 +11,7 @@ from pipelines.errors import MediaTooLargeError
 from pipelines.media.probe import open_reader
 from pipelines.media.readers.base import FrameReader
 from pipelines.media.sampling import PlannedSegment, plan_segments
-from pipelines.media.tiling import TilePlan, cut_tiles, plan_tiles
+from pipelines.media.tiling import TilePlan, cut_tiles, plan_media
 from pipelines.media.types import DecodedMedia, DecodedSegment, DecodeRequest, Frame, MediaInfo, Tiles
 
 NewTiles = Callable[[int, int], Tiles]
@@ -26,7 +26,7 @@ def extract(request: DecodeRequest, new_tiles: NewTiles | None = None) -> Decode
         WholeFileNeededError: a file that is read by ranges should be fetched whole.
     """
     with open_reader(request.path, request.name, request.limits, request.video_library, request.ranges) as reader:
-        plan = _plan_tiles(reader.info, request)
+        plan = plan_media(reader.info, request.tiling)
         segments = _plan_segments(reader.info, request, plan)
         frame_count = sum(len(segment.indices) for segment in segments)
         tiles = (new_tiles or _plain_tiles)(frame_count * plan.tile_count, plan.tile_size)
@@ -36,12 +36,6 @@ def extract(request: DecodeRequest, new_tiles: NewTiles | None = None) -> Decode
 
 def _plain_tiles(tile_count: int, side: int) -> Tiles:
     return np.empty((tile_count, side, side, 3), np.uint8)
-
-
-def _plan_tiles(info: MediaInfo, request: DecodeRequest) -> TilePlan:
-    spec = request.tiling
-    max_tiles = spec.max_tiles if info.kind == "image" else spec.max_tiles_per_frame
-    return plan_tiles(info.width, info.height, spec, max_tiles)
 
 
 def _plan_segments(info: MediaInfo, request: DecodeRequest, plan: TilePlan) -> tuple[PlannedSegment, ...]:

@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from pipelines.media.types import Tiles, TilingSpec
+from pipelines.grid import Grid
+from pipelines.media.types import MediaInfo, Tiles, TilingSpec
 
 if TYPE_CHECKING:
     import torch
@@ -32,18 +33,6 @@ class Size:
 
     width: int
     height: int
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """Tiles side by side and one above the other."""
-
-    columns: int
-    rows: int
-
-    @property
-    def tile_count(self) -> int:
-        return self.columns * self.rows
 
 
 @lru_cache(maxsize=64)
@@ -102,6 +91,12 @@ def plan_tiles(width: int, height: int, spec: TilingSpec, max_tiles: int) -> Til
     """The plan for a picture of width × height pixels and at most `max_tiles` tiles, thumbnail not counted."""
     grid = choose_grid(width, height, spec.tile_size, max_tiles)
     return TilePlan(grid, spec.tile_size, spec.thumbnail and grid.tile_count > 1, spec.resize)
+
+
+def plan_media(info: MediaInfo, spec: TilingSpec) -> TilePlan:
+    """The plan for the pictures of a file: an image has the job's budget of tiles, a frame of a video its own."""
+    max_tiles = spec.max_tiles if info.kind == "image" else spec.max_tiles_per_frame
+    return plan_tiles(info.width, info.height, spec, max_tiles)
 
 
 def cut_tiles(picture: Picture, plan: TilePlan, out: Tiles) -> None:

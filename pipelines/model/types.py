@@ -10,7 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.cancellation import Cancellation
+from pipelines.grid import Grid
 from reelmill.schema.tasks import Generation
+
+BackendName = Literal["transformers", "openai", "lmdeploy"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,11 +24,14 @@ class VisualInput:
         tiles: uint8 [tiles, size, size, 3], RGB; not normalised (that happens on the model's device).
         tiles_per_image: how many of them belong to each picture, in order; sums to len(tiles).
         content_keys: one key per picture; equal keys mean equal tiles, so features can be computed once and kept.
+        grids: how each picture's tiles lie, row by row; one more than the grid has is the thumbnail. Backends that
+            send pictures instead of tiles need them; without them a picture of one tile is its own grid.
     """
 
     tiles: npt.NDArray[np.uint8]
     tiles_per_image: tuple[int, ...]
     content_keys: tuple[str, ...]
+    grids: tuple[Grid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +59,8 @@ class Completion:
     Attributes:
         wait_s, vision_s, prefill_s, generate_s: wall seconds, one after the other: until it was started, until its
             pictures were encoded, until its first token, and from there to its last.
+        token_ids: empty where a server does not tell them.
+        counted_tokens: how many there were, where it says no more than that.
     """
 
     text: str
@@ -64,6 +72,12 @@ class Completion:
     vision_s: float = 0.0
     generate_s: float = 0.0
     prefill_s: float = 0.0
+    counted_tokens: int | None = None
+
+    @property
+    def output_tokens(self) -> int:
+        """How many tokens were generated."""
+        return len(self.token_ids) if self.counted_tokens is None else self.counted_tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +87,8 @@ class ModelInfo:
     Attributes:
         device: one, or several with commas between.
         quantization: "none", or what weights are kept in ("int8").
+        context_tokens: the window; 0 where a server does not say.
+        backend: which of REELMILL_BACKEND's it is.
     """
 
     path: str
@@ -87,6 +103,7 @@ class ModelInfo:
     use_thumbnail: bool
     context_tokens: int
     quantization: str = "none"
+    backend: BackendName = "transformers"
 
     @property
     def precision(self) -> str:
@@ -103,7 +120,8 @@ class Backend(Protocol):
     def submit(self, request: ChatRequest) -> Future[Completion]:
         """Queue a request.
 
-        The future raises PromptError, ContextExceededError, ModelOutOfMemoryError or CancelledError.
+        The future raises PromptError, ContextExceededError, ModelOutOfMemoryError, ModelServerError or
+        CancelledError.
         """
         ...
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import InternVLConfig, InternVLForConditionalGeneration
 
 from benchmarks._golden import GoldenCase
 from pipelines.errors import CheckpointError
@@ -17,30 +15,11 @@ from pipelines.model.checkpoint import load_checkpoint
 from pipelines.model.config import read_config
 from pipelines.model.internvl import InternVL
 
+from tests.hf_layout import written_by_transformers
+
 from .conftest import GOLDEN
 
 GREEDY = {"max_new_tokens": 24}
-
-
-def written_by_transformers(case: Path, directory: Path, *, tied: bool = False) -> Path:
-    """The weights of a golden case as transformers' own InternVL, saved by it, with the case's tokenizer."""
-    network = load_checkpoint(str(case), device="cpu").network
-    config = InternVLConfig(
-        vision_config=network.vision_tower.config.to_dict(),
-        text_config=network.language_model.config.to_dict(),
-        tie_word_embeddings=tied,
-    )
-    model = InternVLForConditionalGeneration(config)
-    model.model.vision_tower.load_state_dict(network.vision_tower.state_dict())
-    model.model.multi_modal_projector.load_state_dict(network.multi_modal_projector.state_dict())
-    model.model.language_model.load_state_dict(network.language_model.model.state_dict())
-    if not tied:
-        model.lm_head.load_state_dict(network.language_model.lm_head.state_dict())
-    model.save_pretrained(directory)
-    for name in ("tokenizer_config.json", "added_tokens.json", "tokenizer.model", "vocab.json", "merges.txt"):
-        if (case / name).exists():
-            shutil.copyfile(case / name, directory / name)
-    return directory
 
 
 def test_qwen2_with_the_small_vision_model(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Backends that answer elsewhere: a server with the OpenAI interface, LMDeploy's pipeline."""
