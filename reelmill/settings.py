@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -45,6 +45,32 @@ class Settings(BaseSettings):
     """simple (batches on `generate`), continuous (requests join and leave a running batch; greedy answers)."""
     max_batch_size: int = Field(default=16, ge=1)
     """Most requests that the simple engine generates together."""
+
+    backend: Literal["transformers", "openai", "lmdeploy"] = "transformers"
+    """transformers (this process), openai (a server with that interface), lmdeploy (its pipeline in this process)."""
+    openai_base_url: SecretStr | None = None
+    """Of the server, with its /v1: http://host:port/v1."""
+    openai_api_key: SecretStr | None = None
+    openai_concurrency: int = Field(default=32, ge=1, le=4096)
+    """Most requests in flight per worker process."""
+    openai_timeout_s: float = Field(default=300.0, gt=0)
+    """The longest silence before and between two pieces of an answer."""
+    openai_start_s: float = Field(default=600.0, ge=0)
+    """A worker waits so long for a server that is still starting."""
+    openai_tile_size: int = Field(default=448, ge=28, le=4096)
+    """Pixels of a tile's side: those of the served InternVL checkpoint; for other models the unit of picture sizes."""
+    openai_max_tiles: int = Field(default=12, ge=1, le=128)
+    """Most tiles of an image where the job names no number; at most what the server cuts."""
+    openai_image_token: str | None = None
+    """What the server's model writes for a picture: <image> (vLLM), <IMAGE_TOKEN> (LMDeploy). Unset: parts in turn."""
+    openai_system_message: str | None = None
+    """Said first in every conversation; unset: what the server's own template says."""
+    openai_extra_body: dict[str, Any] = Field(default_factory=dict)
+    """Fields that every request gets besides. JSON object: {"skip_special_tokens": false}."""
+    lmdeploy_tp: int = Field(default=1, ge=1)
+    """GPUs over which LMDeploy spreads one copy of the model."""
+    lmdeploy_trust_remote_code: bool = False
+    """LMDeploy may run the Python in a checkpoint; it wants that for checkpoints in their original layout."""
 
     concurrency: int = Field(default=8, ge=1, le=1024)
     """Jobs in flight per worker process."""

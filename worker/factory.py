@@ -13,14 +13,15 @@ from reelmill.logs import configure_logging
 from reelmill.schema import ReelmillError
 from reelmill.settings import Settings
 from reelmill.urls import service_urls
+from worker.backends import load_backend
 from worker.errors import WorkerConfigError
-from worker.process import LoadBackend, WorkerProcess, load_model
+from worker.process import LoadBackend, WorkerProcess
 
 log = structlog.get_logger(__name__)
 CRASHED = os.EX_SOFTWARE
 
 
-def make_app(settings: Settings, load: LoadBackend = load_model) -> Celery:
+def make_app(settings: Settings, load: LoadBackend = load_backend) -> Celery:
     """A Celery app whose worker serves the settings' model.
 
     The message is only a bell: acknowledged before it is worked, lost without harm; redelivery is the ledger's.

@@ -11,8 +11,9 @@ import structlog
 
 from reelmill.schema import ReelmillError
 from reelmill.settings import Settings
+from worker.backends import load_backend
 from worker.errors import WorkerConfigError
-from worker.process import LoadBackend, load_model
+from worker.process import LoadBackend
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +34,7 @@ def pin_gpus(gpus: str) -> None:
     os.environ.setdefault("CUDA_DEVICE_ORDER", "PCI_BUS_ID")
 
 
-def run_worker(settings: Settings, load: LoadBackend = load_model) -> None:
+def run_worker(settings: Settings, load: LoadBackend = load_backend) -> None:
     """Serve until SIGTERM or Ctrl-C; returns after the drain.
 
     Raises:

@@ -21,8 +21,8 @@ from reelmill.ledger.database import Database
 from reelmill.ledger.workers import register_model, register_worker, retire_worker
 from reelmill.settings import Settings
 from reelmill.urls import service_urls
+from worker.backends import load_backend
 from worker.drain import Drain
-from worker.errors import WorkerConfigError
 from worker.heartbeat import beat
 from worker.housekeeping import Housekeeping
 from worker.leases import Leases
@@ -36,29 +36,6 @@ from worker.storage.downloads import clear_leftovers
 
 log = structlog.get_logger(__name__)
 LoadBackend = Callable[[Settings], Backend]
-
-
-def load_model(settings: Settings) -> Backend:
-    """Load the checkpoint that the settings name.
-
-    Raises:
-        WorkerConfigError: REELMILL_MODEL is not set.
-        CheckpointError: it cannot be loaded; says which file or key.
-    """
-    from pipelines.model.load import load_backend
-
-    if settings.model is None:
-        raise WorkerConfigError("no model to load", next_step="Give `--model PATH_OR_HUB_ID`, or set REELMILL_MODEL")
-    return load_backend(
-        settings.model,
-        revision=settings.model_revision,
-        dtype=settings.dtype,
-        device=settings.device,
-        quantization=settings.quantization,
-        past_window=settings.past_window,
-        max_batch_size=settings.max_batch_size,
-        engine=settings.engine,
-    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,11 +54,11 @@ class WorkerProcess:
     pulse: Pulse
 
     @classmethod
-    def start(cls, settings: Settings, load: LoadBackend = load_model) -> Self:
+    def start(cls, settings: Settings, load: LoadBackend = load_backend) -> Self:
         """Check the database, load the model once, start decoders, heartbeat and housekeeping.
 
         Raises:
-            DatabaseUnavailableError, SchemaOutOfDateError, WorkerConfigError, CheckpointError.
+            DatabaseUnavailableError, SchemaOutOfDateError, WorkerConfigError, CheckpointError, ModelServerError.
         """
         pulse = Pulse(settings).start()
         beating = Periodic("pulse", settings.heartbeat_s, pulse.beat)

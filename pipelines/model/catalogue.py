@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["loads", "not yet"]
+State = Literal["loads", "lmdeploy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +13,7 @@ class CardModel:
     """A published model: a vision model, a language model and a template.
 
     Attributes:
-        state: "loads" here, or "not yet" (quantised weights).
+        state: "loads" here, or the backend that serves it (quantised weights).
     """
 
     name: str
@@ -59,7 +59,14 @@ CARD_MODELS: tuple[CardModel, ...] = (
         """,
         "internvl2_5",
     ),
-    CardModel("OpenGVLab/InternVL2_5-78B-AWQ", "InternVL2_5", "InternViT-6B", "Qwen2.5-72B", "internvl2_5", "not yet"),
+    CardModel(
+        "OpenGVLab/InternVL2_5-78B-AWQ",
+        "InternVL2_5",
+        "InternViT-6B",
+        "Qwen2.5-72B",
+        "internvl2_5",
+        "lmdeploy",
+    ),
     *_series(
         "InternVL3",
         """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from pipelines.model.template import Template, find_template
 from pipelines.model.tokenizer import ChatTokenizer, load_tokenizer
 
 _HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
-_WANTED_FILES = ["*.json", "*.safetensors", "*.txt", "*.model"]
+_WANTED_FILES = ("*.json", "*.safetensors", "*.txt", "*.model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,11 @@ class Checkpoint:
     quantization: Quantization
 
 
-def locate(path_or_id: str, revision: str | None = None) -> CheckpointFiles:
+def locate(path_or_id: str, revision: str | None = None, wanted: Sequence[str] = _WANTED_FILES) -> CheckpointFiles:
     """A local directory as it is, or the files of a hub id at `revision`, downloaded when they are not in the cache.
+
+    Args:
+        wanted: patterns of the files that are downloaded.
 
     Raises:
         CheckpointError: neither; or the hub cannot be reached, or has no such model or revision.
@@ -69,7 +73,7 @@ def locate(path_or_id: str, revision: str | None = None) -> CheckpointFiles:
     if not _HUB_ID.fullmatch(path_or_id):
         raise CheckpointError("is neither a directory nor a hub id (owner/name)", subject=path_or_id)
     try:
-        snapshot = Path(snapshot_download(path_or_id, revision=revision, allow_patterns=_WANTED_FILES))
+        snapshot = Path(snapshot_download(path_or_id, revision=revision, allow_patterns=list(wanted)))
     except (OSError, ValueError) as error:
         raise CheckpointError(
             f"is no directory here, and cannot be had from the hub: {error}",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from pipelines.errors import CheckpointError
 from pipelines.model.section import Section, read_object
 from pipelines.model.text_config import TextShape, read_text
 
@@ -58,17 +59,44 @@ class CheckpointConfig:
         return int((self.tile_size // self.vision.patch_size) ** 2 * self.downsample_ratio**2)
 
 
-def read_config(directory: Path) -> CheckpointConfig:
+QUANTISED_ADVICE = (
+    "Serve it with `--backend lmdeploy` or by a server (`--backend openai`), or take the unquantised checkpoint"
+)
+
+
+def quantisation(directory: Path) -> str | None:
+    """The method by which a checkpoint's weights are stored quantised ("awq", …); None where they are not.
+
+    Raises:
+        CheckpointError: no such file, or not JSON.
+    """
+    file = directory / "config.json"
+    root = Section(read_object(file), file)
+    parts = [root, *(part for name in ("llm_config", "text_config") if (part := root.optional(name)))]
+    for part in parts:
+        settings = part.optional("quantization_config")
+        if settings is not None:
+            return settings.get("quant_method", str, "quantised")
+    return None
+
+
+def read_config(directory: Path, *, quantised: bool = False) -> CheckpointConfig:
     """Read `directory`/config.json.
+
+    Args:
+        quantised: whether a checkpoint of quantised weights is welcome.
 
     Raises:
         CheckpointError: no such file, not JSON, a missing or impossible key, or an architecture not known here.
     """
     file = directory / "config.json"
     root = Section(read_object(file), file)
-    if root.optional("quantization_config") is not None:
-        raise root.refuse(
-            "quantization_config", "is set: quantised weights are not loaded here; take the unquantised checkpoint"
+    method = quantisation(directory)
+    if method is not None and not quantised:
+        raise CheckpointError(
+            f"`quantization_config` says {method}: quantised weights are not loaded here",
+            subject=str(file),
+            next_step=QUANTISED_ADVICE,
         )
     readers = {"internvl_chat": _original, "internvl": _hf}
     model_type = root.get("model_type", str, "")

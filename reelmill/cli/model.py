@@ -39,6 +39,7 @@ def list_models(as_json: Json = False) -> None:
         parts = f"{row.vision.removeprefix('InternViT-')} + {row.language_model}"
         table.add_row(row.name, parts, row.template, row.state)
     console().print(table)
+    console().print("lmdeploy: served with `reelmill worker --backend lmdeploy`", highlight=False)
 
 
 @model.command()

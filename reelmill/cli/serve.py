@@ -14,6 +14,7 @@ from reelmill.cli.output import Json, console, write_json, write_reelmill_error
 from reelmill.errors import MissingExtraError, SchemaOutOfDateError, SpecError
 from reelmill.settings import PREFIX, Settings, settings
 
+BackendName = Literal["transformers", "openai", "lmdeploy"]
 WORKER_PACKAGES = ("torch", "transformers", "safetensors", "tokenizers", "accelerate", "av", "PIL", "numpy", "boto3")
 
 
@@ -44,6 +45,12 @@ def worker(
     past_window: Annotated[
         bool, typer.Option("--past-window", help="Answer prompts beyond the model's window too.")
     ] = False,
+    backend: Annotated[
+        BackendName | None,
+        typer.Option(
+            help="Who answers: this process, a server (REELMILL_OPENAI_…), LMDeploy.", show_default="transformers"
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Load a model and work jobs until SIGTERM or Ctrl-C; logs go to standard error.
@@ -60,6 +67,7 @@ def worker(
         concurrency=concurrency,
         quantization=quantization,
         past_window=past_window or None,
+        backend=backend,
         log_format="json" if as_json else None,
     )
     from reelmill.logs import configure_logging

@@ -34,12 +34,12 @@ def settings_in_force(settings: Settings) -> tuple[SettingInForce, ...]:
 
 
 def masked(url: str) -> str:
-    """The URL with its password, and whatever follows the path, hidden."""
+    """The URL with its password, and whatever follows the path, hidden; what is no URL is hidden whole."""
     try:
         parts = urlsplit(url)
     except ValueError:
         return MASK
-    if not parts.hostname and not parts.path:
+    if not parts.scheme or "://" not in url or not (parts.hostname or parts.path):
         return MASK
     user, at, host = parts.netloc.rpartition("@")
     user = f"{user.split(':')[0]}:{MASK}" if ":" in user else user

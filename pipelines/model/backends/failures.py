@@ -75,4 +75,6 @@ def _said(error: Exception, secret: str) -> str:
     if isinstance(error, openai.APIError) and error.body:
         body = error.body if isinstance(error.body, dict) else {}
         words = str(body.get("message") or body.get("detail") or error.body)
+        if body.get("code") == "context_length_exceeded":
+            words += " (context_length_exceeded)"
     return (words.replace(secret, "***") if secret else words)[:_MAX_CHARACTERS]

@@ -63,7 +63,11 @@ class Reply:
         if self._ending is None:
             raise ServerUnavailableError("the answer breaks off", subject=self.server)
         if self._ending == "content_filter":
-            raise PromptError("the server withholds its answer (content_filter)", subject=self.server)
+            raise PromptError(
+                "withholds its answer (content_filter)",
+                subject=self.server,
+                next_step="Ask in other words",
+            )
         if self._ending not in _ENDINGS:
             raise ModelServerError(f"the answer ended with {self._ending!r}", subject=self.server)
         return _ENDINGS[self._ending]

@@ -1,7 +1,8 @@
 """Tiles put together again: the picture that they were cut from, for those who cut it themselves.
 
 A sheet is the picture at the size to which it was resized for cutting. An InternVL server finds the same grid in it
-and cuts the same tiles; its thumbnail it makes from the sheet, where ours was made from the source.
+and cuts the same tiles, as long as its own limit is below 16 (a square of nine would become one of sixteen) or is told
+the number; its thumbnail it makes from the sheet, where ours was made from the source.
 """
 
 from __future__ import annotations

@@ -134,12 +134,19 @@ def test_a_bad_setting_is_a_finding(set_environment: SetEnvironment) -> None:
 
 
 def test_settings_in_force_name_their_source_and_hide_passwords(set_environment: SetEnvironment) -> None:
-    set_environment(database_url="postgresql://u:hunter2@db.example:5432/mill?password=hunter2", concurrency="3")
+    set_environment(
+        database_url="postgresql://u:hunter2@db.example:5432/mill?password=hunter2",
+        openai_api_key="sk-hunter2",
+        openai_base_url="https://u:hunter2@models.example/v1",
+        concurrency="3",
+    )
 
     rows = {row.name: row for row in diagnosis.settings_in_force(diagnosis.load_settings())}
 
     assert (rows["REELMILL_CONCURRENCY"].value, rows["REELMILL_CONCURRENCY"].source) == ("3", "environment")
     assert rows["REELMILL_LEASE_S"].source == "default"
+    assert rows["REELMILL_OPENAI_API_KEY"].value == "***"
+    assert rows["REELMILL_OPENAI_BASE_URL"].value == "https://u:***@models.example/v1"
     assert rows["REELMILL_DATABASE_URL"].value == "postgresql://u:***@db.example:5432/mill?***"
     assert "hunter2" not in str(rows)
 

@@ -81,6 +81,12 @@ def quantised(directory: Path) -> None:
     (directory / "config.json").write_text(json.dumps({**config, "quantization_config": {"quant_method": "awq"}}))
 
 
+def quantised_inside(directory: Path) -> None:
+    config = json.loads((directory / "config.json").read_bytes())
+    config["llm_config"]["quantization_config"] = {"quant_method": "awq", "bits": 4}
+    (directory / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize(
     ("broken", "complaint"),
     [
@@ -91,7 +97,8 @@ def quantised(directory: Path) -> None:
         (other_shapes, "instead of"),
         (no_image_tokens, "no token <IMG_CONTEXT>"),
         (no_tokenizer, "vocab.json"),
-        (quantised, "quantised weights"),
+        (quantised, "Serve it with `--backend lmdeploy`"),
+        (quantised_inside, "says awq: quantised weights"),
     ],
 )
 def test_a_broken_checkpoint_is_named_in_one_line(
@@ -150,9 +157,10 @@ def test_every_model_of_the_cards_is_listed(run: Run) -> None:
     assert code == 0
     assert len(rows) == 22
     assert rows["OpenGVLab/InternVL3-9B"]["language_model"] == "InternLM3-8B"
-    assert rows["OpenGVLab/InternVL2_5-78B-AWQ"]["state"] == "not yet"
+    assert rows["OpenGVLab/InternVL2_5-78B-AWQ"]["state"] == "lmdeploy"
     code, out, _ = run("model", "list")
     assert "OpenGVLab/InternVL2-Llama3-76B" in out
+    assert "reelmill worker --backend lmdeploy" in out
 
 
 def test_a_question_about_a_picture_is_answered(run: Run) -> None:

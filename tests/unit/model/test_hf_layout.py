@@ -14,7 +14,6 @@ from pipelines.errors import CheckpointError
 from pipelines.model.checkpoint import load_checkpoint
 from pipelines.model.config import read_config
 from pipelines.model.internvl import InternVL
-
 from tests.hf_layout import written_by_transformers
 
 from .conftest import GOLDEN
