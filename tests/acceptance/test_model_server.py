@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -44,6 +46,15 @@ def written(database_url: str, batch: object) -> dict[str, list[tuple[object, ..
     return {table: sorted(rows(database_url, query + joined, batch)) for table, query in ROWS.items()}
 
 
+def examples_of_the_cards(photo: str, other: str) -> dict[str, Any]:
+    """Runs the Python of docs/backends.md; what its examples were answered."""
+    page = (REPOSITORY / "docs" / "backends.md").read_text(encoding="utf-8")
+    names: dict[str, Any] = {"photo": photo, "other": other}
+    exec("\n".join(re.findall(r"^```python\n(.*?)^```$", page, re.S | re.M)), names)
+    return {name: names[name] for name in ("hello", "both", "described", "first", "second")}
+
+
+@pytest.mark.timeout(600)
 def test_jobs_answered_by_a_server_have_the_rows_of_the_embedded_engine(
     mill: ServiceUrls, media_dir: Path, tmp_path: Path, model_server: ModelServer
 ) -> None:
@@ -58,19 +69,23 @@ def test_jobs_answered_by_a_server_have_the_rows_of_the_embedded_engine(
         "openai_system_message": find_template("internvl2_5").system_message,
     }
     command = [sys.executable, "-m", "reelmill", "worker", "--backend", "openai", "--model", model_server.model]
-    found, client = [], Client()
+    found, said, client = [], [], Client()
     for arguments, settings in ((command, served), (None, {})):
         batch = client.submit_many(jobs)
         with running_worker(tmp_path / "worker.log", SHAPES_MODEL, arguments, **settings) as worker:
-            status = batch.wait(timeout=150, progress=False)
+            status = batch.wait(timeout=240, progress=False)
             assert status.succeeded == len(jobs), (
                 list(batch.errors()),
                 worker.log(),
                 model_server.log_path.read_text(),
             )
+            said.append(examples_of_the_cards(photo=uris[0], other=uris[1]))
             assert worker.terminate() == 0
         found.append(written(mill.database_url, batch.id))
     assert found[0] == found[1]
+    assert said[0] == said[1]
+    assert said[0]["hello"] == said[0]["described"][0] == said[0]["first"]
+    assert all(said[0].values())
     assert {table: bool(content) for table, content in found[0].items()} == dict.fromkeys(ROWS, True)
     assert "hunter2" not in (tmp_path / "worker.log").read_text()
 
