@@ -10,6 +10,7 @@ from reelmill.errors import (
     DatabaseUnavailableError,
     EmbeddedServicesError,
     ExportError,
+    ManifestError,
     MissingExtraError,
     NameTakenError,
     NoResultsError,
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from reelmill.frame import Frame
     from reelmill.job import Job
     from reelmill.job_results import JobResults, StoredMedia
+    from reelmill.ledger.imports import ImportedLine
     from reelmill.ledger.scans import ScanCounts, ScanView
     from reelmill.ledger.schedule_history import ScheduleRun
     from reelmill.ledger.schedules import ScheduleView
@@ -103,12 +105,14 @@ __all__ = [
     "Generation",
     "Ground",
     "GroundingResult",
+    "ImportedLine",
     "Job",
     "JobError",
     "JobResults",
     "JobSpec",
     "JobState",
     "JobView",
+    "ManifestError",
     "MediaFacts",
     "MissingExtraError",
     "NameTakenError",
@@ -153,6 +157,7 @@ _ON_DEMAND = {
     "Batch": "reelmill.batch",
     "Client": "reelmill.client",
     "Frame": "reelmill.frame",
+    "ImportedLine": "reelmill.ledger.imports",
     "Job": "reelmill.job",
     "PrefixPreview": "reelmill.archive.preview",
     "ResultRow": "reelmill.rows",

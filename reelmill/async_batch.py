@@ -12,6 +12,7 @@ from uuid import UUID
 from reelmill.batch import Batch
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
+from reelmill.ledger.imports import ImportedLine
 from reelmill.ledger.scans import ScanView
 from reelmill.ledger.stages import BatchStages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
@@ -85,6 +86,14 @@ class AsyncBatch:
     async def retry_failed(self) -> int:
         """As `Batch.retry_failed`."""
         return await asyncio.to_thread(self._batch.retry_failed)
+
+    async def line_problems(self) -> tuple[ImportedLine, ...]:
+        """As `Batch.line_problems`."""
+        return await asyncio.to_thread(self._batch.line_problems)
+
+    async def to_openai(self, path: FilePath, errors: FilePath | None = None) -> int:
+        """As `Batch.to_openai`."""
+        return await asyncio.to_thread(self._batch.to_openai, path, errors)
 
     async def export(self, path: FilePath) -> int:
         """As `Batch.export`."""

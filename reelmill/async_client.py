@@ -8,8 +8,9 @@ from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 from uuid import UUID
 
-from reelmill.archive.options import PrefixOptions
+from reelmill.archive.options import LineOptions, OpenAIOptions, PrefixOptions
 from reelmill.archive.preview import PrefixPreview
+from reelmill.archive.reading import Source
 from reelmill.async_batch import AsyncBatch
 from reelmill.async_job import AsyncJob
 from reelmill.async_schedule import AsyncSchedule
@@ -104,6 +105,22 @@ class AsyncClient:
         if dry_run:
             return await asyncio.to_thread(lambda: client.submit_prefix(prefix, dry_run=True, **options))
         return AsyncBatch(await asyncio.to_thread(lambda: client.submit_prefix(prefix, name=name, **options)))
+
+    async def submit_manifest(
+        self, source: Source, *, name: str | None = None, strict: bool = False, **options: Unpack[LineOptions]
+    ) -> AsyncBatch:
+        """As `Client.submit_manifest`."""
+        client = await self._client()
+        submit = client.submit_manifest
+        return AsyncBatch(await asyncio.to_thread(lambda: submit(source, name=name, strict=strict, **options)))
+
+    async def submit_openai_batch(
+        self, source: Source, *, name: str | None = None, strict: bool = False, **options: Unpack[OpenAIOptions]
+    ) -> AsyncBatch:
+        """As `Client.submit_openai_batch`."""
+        client = await self._client()
+        submit = client.submit_openai_batch
+        return AsyncBatch(await asyncio.to_thread(lambda: submit(source, name=name, strict=strict, **options)))
 
     async def job(self, job_id: UUID | str) -> AsyncJob:
         """As `Client.job`. Raises NotFoundError."""

@@ -12,12 +12,14 @@ from reelmill import export
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
 from reelmill.ledger import cancel, results, views
+from reelmill.ledger.imports import ImportedLine, line_problems
 from reelmill.ledger.obstacles import queued_for_models
 from reelmill.ledger.scans import ScanView, scan_view
 from reelmill.ledger.stages import BatchStages, batch_stages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
 from reelmill.mill import Mill
 from reelmill.obstacle import Obstacles
+from reelmill.openai_export import to_openai
 from reelmill.progress import batch_progress
 from reelmill.waiting import Watch, wait_until
 
@@ -141,6 +143,23 @@ class Batch:
         if count:
             self._mill.ring_for_queued()
         return count
+
+    def line_problems(self) -> tuple[ImportedLine, ...]:
+        """The lines of its manifest or batch file that became no job, with their numbers and why."""
+        return line_problems(self._mill.database, self._id)
+
+    def to_openai(self, path: FilePath, errors: FilePath | None = None) -> int:
+        """Write the answers so far in the format of OpenAI's batch output, a line per succeeded job; streamed.
+
+        For batches of `submit_openai_batch`. Returns the lines of `path`.
+
+        Args:
+            errors: a second file, for the jobs that failed or were cancelled and the lines that became no job.
+
+        Raises:
+            ExportError: a file cannot be written.
+        """
+        return to_openai(self._mill.database, self._id, path, errors)
 
     def export(self, path: FilePath) -> int:
         """Write the results so far as `.jsonl`, `.csv` or `.parquet`; see `to_jsonl`, `to_csv`, `to_parquet`.

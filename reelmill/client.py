@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Any, Literal, Self, Unpack, overload
 from uuid import UUID
 
+from reelmill.archive.importing import LinesFile
 from reelmill.archive.listing import open_listing
-from reelmill.archive.options import PrefixOptions
+from reelmill.archive.options import LineOptions, OpenAIOptions, PrefixOptions
 from reelmill.archive.preview import PrefixPreview, preview_prefix
+from reelmill.archive.reading import Source
 from reelmill.batch import Batch
 from reelmill.bells import Bells
 from reelmill.errors import NotFoundError, SpecError
@@ -155,6 +157,44 @@ class Client:
             return preview_prefix(self._mill.database, spec, listing)
         batch = NewBatch(name=name, labels=spec.labels)
         start_scan(self._mill.database, spec, batch)
+        return Batch(self._mill, batch.id)
+
+    def submit_manifest(
+        self, source: Source, *, name: str | None = None, strict: bool = False, **options: Unpack[LineOptions]
+    ) -> Batch:
+        """Accept a file of lines as one batch: a job per good line, all of them or none.
+
+        JSON lines with `uri` (or `uris`: the images of one job), and if wanted `tasks`, `sampling`, `generation`,
+        `model`, `priority`, `labels` and `token`; or CSV with a column `uri`, whose further columns become labels.
+
+        Args:
+            source: a local path, `file://…` or `s3://…`; it is read here.
+            strict: a bad line is an error. Otherwise `batch.line_problems()` tells of it, with its number.
+            options: what the lines do not say themselves: `tasks`, `model`, …
+
+        Raises:
+            ManifestError: it cannot be read, no line is of use, or a line is bad and `strict`. Nothing was accepted.
+            SpecError, DatabaseUnavailableError: likewise.
+        """
+        return self._import(LinesFile(source, "manifest", options, strict), name)
+
+    def submit_openai_batch(
+        self, source: Source, *, name: str | None = None, strict: bool = False, **options: Unpack[OpenAIOptions]
+    ) -> Batch:
+        """Accept a batch file as OpenAI's API takes it, whose image URLs are `s3://…` (or `file://…`): a job per line.
+
+            batch = client.submit_openai_batch("requests.jsonl", model="default")
+            batch.wait()
+            batch.to_openai("answers.jsonl", errors="errors.jsonl")
+
+        Raises: as `submit_manifest`.
+        """
+        return self._import(LinesFile(source, "openai", options, strict), name)
+
+    def _import(self, file: LinesFile, name: str | None) -> Batch:
+        batch = NewBatch(name=name, labels=dict(file.template.get("labels") or {}))
+        accepted = file.submit(self._mill.database, batch)
+        self._mill.ring(accepted.models, accepted.accepted)
         return Batch(self._mill, batch.id)
 
     def job(self, job_id: UUID | str) -> Job:

@@ -4,6 +4,7 @@ ReelmillError
 ├── SpecError                    a job, setting or argument that cannot be right
 │   ├── SettingsError            a REELMILL_… variable that is unknown or has a bad value
 │   ├── UnknownSchemeError       a URI that is neither s3:// nor file://
+│   ├── ManifestError            a manifest or batch file that cannot be read, or has no line of use
 │   ├── UnknownModelError        no worker has ever served this model
 │   ├── CronError                not a cron expression, or one that never comes
 │   ├── UnknownTimezoneError     not the name of a time zone
@@ -37,6 +38,10 @@ class SettingsError(SpecError):
 class UnknownSchemeError(SpecError):
     code = "uri_scheme_unknown"
     advice = "Use s3://bucket/key, or file:///path on workers that allow it (REELMILL_FILE_ROOTS)"
+
+
+class ManifestError(SpecError):
+    code = "manifest_invalid"
 
 
 class UnknownModelError(SpecError):

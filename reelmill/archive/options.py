@@ -28,3 +28,25 @@ class PrefixOptions(TypedDict, total=False):
     priority: int
     labels: Mapping[str, str] | None
     max_attempts: int
+
+
+class LineOptions(TypedDict, total=False):
+    """The template of a file's jobs; what a line says goes before it. See JobSpec."""
+
+    tasks: Task | Sequence[Task | Mapping[str, Any]] | None
+    sampling: Sampling | Mapping[str, Any] | None
+    generation: Generation | Mapping[str, Any] | None
+    model: str
+    priority: int
+    labels: Mapping[str, str] | None
+    max_attempts: int
+
+
+class OpenAIOptions(TypedDict, total=False):
+    """What an OpenAI batch file does not say. `model` goes before the lines' own. See JobSpec."""
+
+    model: str | None
+    sampling: Sampling | Mapping[str, Any] | None
+    priority: int
+    labels: Mapping[str, str] | None
+    max_attempts: int

@@ -39,8 +39,8 @@ class S3Listing:
     def __init__(self, prefix: str, endpoint_url: str | None) -> None:
         self._prefix = prefix
         self._bucket, _, self._start_of_keys = prefix.partition("://")[2].partition("/")
-        with _typed_errors(prefix):
-            self._client = _new_client(endpoint_url)
+        with typed_errors(prefix):
+            self._client = new_client(endpoint_url)
 
     def pages(self, after: str | None) -> Iterator[ListedPage]:
         """PAGE_KEYS each; `after` and the cursors are keys, quoted: the ledger cannot hold each of them."""
@@ -48,7 +48,7 @@ class S3Listing:
         if after is not None:
             request["StartAfter"] = unquote(after)
         while True:
-            with _typed_errors(self._prefix):
+            with typed_errors(self._prefix):
                 answer = self._client.list_objects_v2(**request)
             contents = answer.get("Contents", [])
             if contents:
@@ -74,7 +74,7 @@ def _restored(found: Any) -> bool:
     return "RestoreExpiryDate" in status and not status.get("IsRestoreInProgress")
 
 
-def _new_client(endpoint_url: str | None) -> S3Client:
+def new_client(endpoint_url: str | None) -> S3Client:
     import boto3
     from botocore.config import Config
 
@@ -89,7 +89,7 @@ def _new_client(endpoint_url: str | None) -> S3Client:
 
 
 @contextmanager
-def _typed_errors(subject: str) -> Iterator[None]:
+def typed_errors(subject: str) -> Iterator[None]:
     """boto3's errors as ours. Only codes are quoted: messages of S3 may carry credentials and signed requests."""
     with extra("worker", purpose=subject):
         from botocore.exceptions import (

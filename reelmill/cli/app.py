@@ -10,10 +10,12 @@ import typer
 
 from reelmill import __version__
 from reelmill.cli import (
+    archives,
     ask,
     demo,
     doctor,
     jobs,
+    manifests,
     model,
     report,
     results,
@@ -41,7 +43,8 @@ app = typer.Typer(
 )
 for panel, commands in {
     "Jobs": (
-        *(submit.submit, wait.wait, jobs.status, results.results, jobs.errors),
+        *(submit.submit, archives.submit_prefix, manifests.submit_manifest, manifests.submit_openai),
+        *(wait.wait, jobs.status, results.results, jobs.errors),
         *(search.search, report.report, jobs.retry, jobs.cancel),
     ),
     "Workers": (serve.worker, serve.health, serve.housekeep, workers.workers),

@@ -33,6 +33,8 @@ def status(
     if target is None:
         _latest_batches(as_json)
         return
+    from rich.console import Group
+
     from reelmill.batch import Batch
     from reelmill.cli import show
     from reelmill.ledger.views import BatchStatus
@@ -42,9 +44,14 @@ def status(
         if isinstance(found, Batch):
             info, counts = found.info, found.status
             waiting_for = _waiting_for(found, counts)
-            stages = found.stages
+            stages, scan = found.stages, found.scan
             view = show.batch_status(info, counts, waiting_for, starved(stages))
             values = {**show.batch_json(info, counts), "stages": asdict(stages), "starved": starved(stages)}
+            if scan is not None:
+                from reelmill.cli.show_scan import scan_json, scan_status
+
+                view = Group(view, scan_status(scan))
+                values["scan"] = scan_json(scan)
         else:
             job, attempts = found.status, found.attempts()
             waiting_for = _waiting_for(found, BatchStatus.of({job.state.value: 1}))
@@ -104,8 +111,10 @@ def _waiting_for(found: Batch | Job, status: BatchStatus) -> str:
     """What holds it up; empty when nothing does."""
     from reelmill.batch import Batch
     from reelmill.ledger.obstacles import queued_for_models
-    from reelmill.obstacle import obstacle
+    from reelmill.obstacle import obstacle, scan_obstacle
 
+    if status.scanning and isinstance(found, Batch) and not status.queued:
+        return scan_obstacle(found.scan) if found.scan else ""
     if not status.queued:
         return ""
     which = {"batch_id" if isinstance(found, Batch) else "job_id": found.id}

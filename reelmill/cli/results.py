@@ -30,13 +30,19 @@ class Format(StrEnum):
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
+    OPENAI = "openai"
 
 
 def results(
     target: Id,
     form: Annotated[
         Format | None,
-        typer.Option("--format", "-f", help="csv and parquet: a row per caption, answer, box.", show_default="text"),
+        typer.Option(
+            "--format",
+            "-f",
+            help="csv, parquet: a row per caption, answer, box; openai: after submit-openai.",
+            show_default="text",
+        ),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Write a file: .jsonl, .csv or .parquet by its name.")
@@ -51,6 +57,9 @@ def results(
     Example: `reelmill results 0199c1c4-… --out night.parquet`
     """
     with opened(target) as found:
+        if form is Format.OPENAI:
+            _write_openai(found, out, as_json=as_json)
+            return
         jobs = islice(_jobs(found, quiet=as_json), limit)
         if out is not None:
             count = _write(jobs, out, form)
@@ -81,6 +90,19 @@ def _write(jobs: Iterable[JobResults], out: Path, form: Format | None) -> int:
     if form not in writers:
         raise SpecError("is for the terminal", subject=f"--format {form}", next_step="Use jsonl, csv or parquet")
     return writers[form](jobs, out)
+
+
+def _write_openai(found: Batch | Job, out: Path | None, *, as_json: bool) -> None:
+    """The answered lines; the others go to a file beside it."""
+    from reelmill.batch import Batch
+
+    if not isinstance(found, Batch):
+        raise SpecError("is for batches", subject="--format openai", next_step="Give a batch's id, or `latest`")
+    if out is None:
+        raise SpecError("is a file", subject="--format openai", next_step="Add --out NAME.jsonl")
+    errors = out.with_suffix(f".errors{out.suffix}")
+    count = found.to_openai(out, errors)
+    tell({"file": out, "errors": errors, "rows": count}, f"{out}  {count:,} answers, {errors}", as_json=as_json)
 
 
 def _print(jobs: Iterable[JobResults], form: Format) -> None:

@@ -12,7 +12,7 @@ import typer
 from reelmill.cli.exit_codes import ExitCode
 from reelmill.cli.output import Json, console, tell, write_error
 from reelmill.cli.target import Id, opened
-from reelmill.schema import JobState
+from reelmill.schema import JobState, ScanState
 
 if TYPE_CHECKING:
     from reelmill.batch import Batch
@@ -71,8 +71,14 @@ def _follow_batch(batch: Batch, timeout_s: float | None, *, as_json: bool) -> bo
     starved_by = starved(batch.stages)
     summary = f"batch {batch.id}  {counts.succeeded:,} of {counts.total:,} jobs succeeded"
     values = {"batch": batch.id, "total": counts.total, **asdict(counts), "starved": starved_by}
+    scan = batch.scan
+    if scan is not None:
+        from reelmill.cli.show_scan import scan_json, scan_line
+
+        values["scan"] = scan_json(scan)
+        summary += f"\n{scan_line(scan)}"
     tell(values, "\n".join(filter(None, (summary, starved_by))), as_json=as_json)
-    return counts.succeeded == counts.total
+    return counts.succeeded == counts.total and (scan is None or scan.state is ScanState.SUCCEEDED)
 
 
 @contextmanager

@@ -64,11 +64,12 @@ def submit_jobs(
         if batch is not None:
             insert_batch(connection, batch)
         ids: list[UUID] | None = [] if collect_ids else None
-        accepted = _insert(connection, rows, batch.id if batch else None, ids)
+        accepted = insert_rows(connection, rows, batch.id if batch else None, ids)
     return Submission(accepted, rows.count - accepted, tuple(ids or ()), frozenset(rows.models))
 
 
-def _insert(connection: Connection, rows: JobRows, batch_id: UUID | None, ids: list[UUID] | None) -> int:
+def insert_rows(connection: Connection, rows: JobRows, batch_id: UUID | None, ids: list[UUID] | None) -> int:
+    """Insert rows as part of a transaction; appends each one's job id to `ids`. Returns how many jobs are new."""
     first = list(islice(rows, FEW_JOBS + 1))
     if len(first) <= FEW_JOBS:
         return insert_few(connection, first, batch_id, ids)
