@@ -183,8 +183,8 @@ def test_what_keeps_bytes_from_coming_is_raised_as_it_is_and_the_decoder_lives_o
 def test_waiting_for_storage_is_not_the_decoders_time(pool: DecodePool, long: Long, request_for: Requests) -> None:
     path = long("h264.mp4", "index_last")
     pool.decode(request_for(path, num_segments=3))
-    slow = MemoryRanges(path.read_bytes(), lambda number: time.sleep(4 if number == 1 else 0))
-    request = by_ranges(request_for(path, num_segments=3, limits=DecodeLimits(timeout_s=3.5)), slow)
+    slow = MemoryRanges(path.read_bytes(), lambda number: time.sleep(6 if number == 1 else 0))
+    request = by_ranges(request_for(path, num_segments=3, limits=DecodeLimits(timeout_s=5)), slow)
     assert len(pool.decode(request).tiles) == 3
 
 
