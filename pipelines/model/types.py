@@ -107,8 +107,12 @@ class ModelInfo:
 
     @property
     def precision(self) -> str:
-        """What it computes in: the dtype, and the quantisation where there is one."""
-        return self.dtype if self.quantization == "none" else f"{self.dtype} {self.quantization}"
+        """What it computes in: the dtype, the quantisation where there is one, and who does it where it is not us.
+
+        It stands in the model's row, so that other arithmetic is another fingerprint.
+        """
+        kept = "" if self.quantization == "none" else f" {self.quantization}"
+        return f"{self.dtype}{kept}" + ("" if self.backend == "transformers" else f" ({self.backend})")
 
 
 class Backend(Protocol):

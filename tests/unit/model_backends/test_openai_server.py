@@ -194,3 +194,8 @@ def test_no_more_requests_are_under_way_than_allowed_and_none_is_lost() -> None:
 def test_the_key_is_in_no_representation() -> None:
     assert KEY not in repr(OpenAIServer("http://x/v1", KEY))
     assert OpenAIServer("http://u:pw@host:1/v1").name == "host:1"
+
+
+def test_whoever_answers_is_part_of_the_models_row() -> None:
+    with asking(good) as (_, backend):
+        assert backend.info.precision == "unknown (openai)"
