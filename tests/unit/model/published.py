@@ -1,7 +1,8 @@
 """Sizes in the published config.json of every model of the cards.
 
 The vocabulary of InternVL2-40B, -Llama3-76B and InternVL3-9B is that of their language model and the nine tokens
-that InternVL adds; no other shape depends on it.
+that InternVL adds; no other shape depends on it. InternLM3's sizes are those of internlm/internlm3-8b-instruct's
+config.json (128,512 tokens there).
 """
 
 from __future__ import annotations
