@@ -277,8 +277,8 @@ class Client:
         """Look for words in captions and answers, best hits first.
 
         All words must be there, in any form that English gives them; `"red panda"` in quotes is a phrase, `or` and
-        `-dog` work too. Chinese, Japanese and Korean are found by any run of letters. Of what matches, the 500 captions
-        and the 500 answers submitted last are ranked.
+        `-dog` work too. Chinese, Japanese and Korean are found by any run of letters. Of frequent words those
+        matches are ranked that were submitted last: a hundred or more of captions, and of answers.
 
         Args:
             kind: `caption` or `answer`; both by default.

@@ -51,7 +51,11 @@ def to_jsonl(results: Results, path: FilePath) -> int:
 
 
 def to_csv(results: Results, path: FilePath) -> int:
-    """One line per caption, answer and box (see ResultRow), UTF-8, with a header; None is empty. Returns the rows."""
+    """One line per caption, answer and box (see ResultRow), UTF-8, with a header; None is empty. Returns the rows.
+
+    Cells are what was found, for programs: one that begins with = + - @ is a formula to a spreadsheet, and words in
+    a picture can put it there. Import columns as text; an apostrophe before each would be read by everybody else.
+    """
     count = 0
     with whole_file(path) as scratch, scratch.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")

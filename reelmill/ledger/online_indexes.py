@@ -33,7 +33,7 @@ def build_online_indexes(db: Database) -> list[str]:
     built = []
     with db.statement() as connection, _one_builder(connection):
         connection.execute(text("SET search_path TO public"))
-        for index in _online():
+        for index in online_indexes():
             valid = connection.scalar(_VALID, {"name": index.name})
             if valid is False:
                 connection.execute(text(f"DROP INDEX CONCURRENTLY {index.name}"))
@@ -46,7 +46,8 @@ def build_online_indexes(db: Database) -> list[str]:
     return built
 
 
-def _online() -> list[Index]:
+def online_indexes() -> list[Index]:
+    """Those that are marked so, by name."""
     marked = [
         index for table in metadata.sorted_tables for index in table.indexes if ONLINE.items() <= index.info.items()
     ]

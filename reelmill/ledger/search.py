@@ -18,8 +18,9 @@ Kind = Literal["caption", "answer"]
 KINDS: tuple[Kind, ...] = ("caption", "answer")
 RANKED = 500
 """So many matches of each kind are ranked, those submitted last: not all of the million that have a frequent word."""
+ENOUGH = 100
 WINDOWS_ROWS = (20_000, 200_000)
-"""Looked through from the newest, until enough match. A frequent word is found in the first window without reading all
+"""Looked through from the newest, until ENOUGH match. A frequent word is found in the first window without reading all
 rows that have it, whatever the planner thinks of its frequency; a rare one is looked up in the whole table at once."""
 
 _MARKS = ("\ue000", "\ue001")
@@ -122,7 +123,7 @@ def _hits(connection: Connection, kind: Kind, values: Mapping[str, Any]) -> list
         if since is None:
             break
         hits, matching = _within(connection, kind, {**values, "since": since})
-        if matching >= RANKED:
+        if matching >= max(ENOUGH, values["most"]):
             return hits
     return _within(connection, kind, values)[0]
 
