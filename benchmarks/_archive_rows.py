@@ -40,7 +40,8 @@ FROM numbered CROSS JOIN LATERAL (SELECT numbered.night::integer) AS of(of_night
 _JOBS = """
 INSERT INTO jobs (id, batch_id, model, state, tasks, sampling, generation, labels, attempt, worker_id, error_code,
                   error_message, error_next_step, created_at, run_at, queued_at, started_at, finished_at, fetch_s,
-                  decode_s, wait_s, vision_s, generate_s, prompt_tokens, output_tokens)
+                  decode_s, wait_s, vision_s, prefill_s, generate_s, write_s, tiles,
+                  prompt_tokens, output_tokens)
 SELECT id, ('00000000-0000-7000-8000-' || lpad(to_hex(night), 12, '0'))::uuid, 'default', state,
        '[{"kind": "caption", "prompt": null}, {"kind": "ask", "questions": ["How many people are there?"]}]',
        '{"num_segments": 8, "max_tiles": 12}', '{"max_new_tokens": 1024}', '{"camera": "door"}',
@@ -50,7 +51,8 @@ SELECT id, ('00000000-0000-7000-8000-' || lpad(to_hex(night), 12, '0'))::uuid, '
                  [1 + (random() * random() * 5)::integer % 5] END,
        CASE WHEN state = 'failed' THEN 's3://archive/' || object || '.jpg: it cannot be read' END,
        CASE WHEN state = 'failed' THEN 'Replace the file, then `reelmill retry`' END,
-       made_at, made_at, made_at, started_at, started_at + interval '3 s', 0.02, 0.05, 1.1, 0.2, 1.4, 3328, 40
+       made_at, made_at, made_at, started_at, started_at + interval '3 s', 0.02, 0.05, 1.1, 0.2, 0.1, 1.4, 0.01, 13,
+       3328, 40
 FROM numbered
 CROSS JOIN LATERAL (SELECT CASE WHEN state <> 'queued' THEN made_at + interval '10 s' END AS started_at) AS start
 """
