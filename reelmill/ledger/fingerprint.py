@@ -43,7 +43,8 @@ class Fingerprints:
     """
 
     def __init__(self, spec: PrefixSpec, model: Mapping[str, Any] | None) -> None:
-        asked = spec.model_dump(mode="json", include={"tasks", "sampling", "generation"})
+        # What is not set is left out: a new setting that defaults to None must not make an archive new.
+        asked = spec.model_dump(mode="json", include={"tasks", "sampling", "generation"}, exclude_none=True)
         settings = to_json([PROMPTS_VERSION, asked, sorted((model or {}).items())])
         self._settings = hashlib.sha256(settings.encode())
         self._of_content = spec.dedupe == "content"

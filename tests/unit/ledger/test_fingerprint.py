@@ -1,0 +1,32 @@
+"""Fingerprints change with whatever changes the answers: also with the words that we put around a question."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pipelines.analytics.prompts import CAPTION_PROMPTS, GROUND_PROMPT, PLACEHOLDER
+from reelmill.ledger.fingerprint import PROMPTS_VERSION, Fingerprints, FoundObject
+from reelmill.schema import Caption, PrefixSpec
+
+WORDS_OF_VERSION = {1: "b15faf6d0e371a45"}
+
+
+def test_other_words_around_a_question_come_with_another_version_of_the_prompts() -> None:
+    words = repr((sorted(CAPTION_PROMPTS.items()), GROUND_PROMPT, PLACEHOLDER))
+    digest = hashlib.sha256(words.encode()).hexdigest()[:16]
+    assert WORDS_OF_VERSION[PROMPTS_VERSION] == digest, "raise PROMPTS_VERSION, and note the new digest here"
+
+
+def test_a_fingerprint_is_the_same_in_every_process_and_release() -> None:
+    spec = PrefixSpec(prefix="s3://a/b/", tasks=(Caption(),))
+    found = FoundObject("s3://a/b/c.jpg", '"etag"', 10)
+    made = Fingerprints(spec, {"path": "org/m", "dtype": "bfloat16"}).of(found)
+    assert str(made) == "27df24be-0749-e48b-0170-5baf16e7e0c2", "archives would be worked anew after an upgrade"
+
+
+def test_equal_content_has_one_fingerprint_at_any_key_only_where_that_was_asked_for() -> None:
+    first, second = (FoundObject(f"s3://a/{name}.jpg", '"etag"', 10) for name in "bc")
+    by_uri = PrefixSpec(prefix="s3://a/", tasks=(Caption(),))
+    by_content = PrefixSpec(prefix="s3://a/", tasks=(Caption(),), dedupe="content")
+    assert Fingerprints(by_uri, {}).of(first) != Fingerprints(by_uri, {}).of(second)
+    assert Fingerprints(by_content, {}).of(first) == Fingerprints(by_content, {}).of(second)
