@@ -12,6 +12,7 @@ from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaLis
 
 from pipelines.errors import PromptError
 from pipelines.model.rope import reset_rope
+from pipelines.model.streaming import Listener
 from reelmill.schema.tasks import Generation
 
 
@@ -22,10 +23,12 @@ class RowLimits:
     Attributes:
         max_new_tokens: one per row.
         cancelled: asked for every row between tokens.
+        listeners: of each row; they hear all of its ids between tokens.
     """
 
     max_new_tokens: tuple[int, ...]
     cancelled: Callable[[int], bool]
+    listeners: tuple[Listener | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +57,9 @@ class _RowStop(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         generated, maxima = input_ids.shape[1], self._limits.max_new_tokens
         done = [self._limits.cancelled(row) or generated >= most for row, most in enumerate(maxima)]
+        for ids, listener, ended in zip(input_ids, self._limits.listeners, done, strict=False):
+            if listener is not None and not ended:  # whoever ends here hears the whole answer elsewhere
+                listener.hear(ids.tolist())
         return torch.tensor(done, device=input_ids.device).repeat_interleave(len(input_ids) // len(done))
 
 

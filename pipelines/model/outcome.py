@@ -18,6 +18,8 @@ def resolve(model: InternVL, run: BatchRun) -> None:
     for row in run.rows:
         if row.ticket.future.done():
             continue
+        if row.ticket.listener is not None:
+            row.ticket.listener.hear(row.token_ids, whole=True)
         stopped = model.tokenizer.stop_id in row.token_ids
         row.ticket.future.set_result(
             Completion(

@@ -96,7 +96,10 @@ def _generate(
     if not alive:
         return ()
     limits = RowLimits(
-        tuple(ticket.max_new_tokens for ticket in alive), lambda row: watch.ended_behind_token(alive[row])
+        max_new_tokens=tuple(ticket.max_new_tokens for ticket in alive),
+        cancelled=lambda row: watch.ended_behind_token(alive[row]),
+        # What beams say may still change; it is told when it is whole.
+        listeners=tuple(ticket.listener for ticket in alive if ticket.generation.num_beams == 1),
     )
     options = plain_options(alive[0].generation) | {"max_new_tokens": max(limits.max_new_tokens)}
     config = generation_config(options, model.tokenizer.stop_id)

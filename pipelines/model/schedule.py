@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pipelines.cancellation import Cancellation
 from pipelines.model.rope import Stretch
+from pipelines.model.streaming import Listener
 from pipelines.model.types import Completion, VisualInput
 from reelmill.schema.tasks import Generation
 
@@ -25,6 +26,7 @@ class Ticket:
         max_new_tokens: what was asked for, or what the window leaves.
         stretch: with which others its rotary embeddings are those that it has alone.
         submitted_at: of time.monotonic().
+        listener: hears the answer while it is generated.
     """
 
     ids: tuple[int, ...]
@@ -35,6 +37,7 @@ class Ticket:
     future: Future[Completion]
     submitted_at: float
     stretch: Stretch = "within"
+    listener: Listener | None = None
 
     @property
     def cancelled(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -43,6 +44,8 @@ class ChatRequest:
         history: earlier (question, answer) turns, oldest first; their `<image>`s come first in `visual`.
         generation: settings of this request alone.
         cancellation: looked at between generated tokens.
+        on_text: told each piece of the answer as soon as no later token can change it. It is called on the engine's
+            thread, so it must not take long; one that raises is told nothing more.
     """
 
     question: str
@@ -50,6 +53,7 @@ class ChatRequest:
     history: tuple[tuple[str, str], ...] = ()
     generation: Generation = Generation()
     cancellation: Cancellation | None = None
+    on_text: Callable[[str], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)

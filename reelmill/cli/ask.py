@@ -16,7 +16,7 @@ from reelmill.settings import settings
 
 if TYPE_CHECKING:
     from pipelines.analytics.scene import Scene
-    from pipelines.model.internvl import InternVL
+    from pipelines.model.types import Backend, ModelInfo
     from reelmill.schema import Sampling
 
 History = list[tuple[str, str]]
@@ -57,19 +57,23 @@ def ask(
         raise SpecError("no model to ask", next_step="Give `--model PATH_OR_HUB_ID`, or set REELMILL_MODEL")
     files = [_existing(Path(file)) for file in names]
     with extra("worker", purpose="`reelmill ask`"):
-        from pipelines.model.load import load_model
+        from pipelines.model.load import load_backend
         from reelmill.schema import Sampling
-    revision = settings().model_revision if model is None else None
-    loaded = load_model(
+    in_force = settings()
+    backend = load_backend(
         name,
-        revision=revision,
-        dtype=settings().dtype,
-        device=settings().device,
-        quantization=quantization or settings().quantization,
-        past_window=past_window or settings().past_window,
+        revision=in_force.model_revision if model is None else None,
+        dtype=in_force.dtype,
+        device=in_force.device,
+        quantization=quantization or in_force.quantization,
+        past_window=past_window or in_force.past_window,
+        engine=in_force.engine,
     )
-    scene = _scene(files, loaded, Sampling(num_segments=segments, max_tiles=max_tiles)) if files else None
-    _talk(_Conversation(loaded, scene, max_new_tokens, as_json), question, chat=chat)
+    try:
+        scene = _scene(files, backend.info, Sampling(num_segments=segments, max_tiles=max_tiles)) if files else None
+        _talk(_Conversation(backend, scene, max_new_tokens, as_json), question, chat=chat)
+    finally:
+        backend.close()
 
 
 def _existing(file: Path) -> Path:
@@ -78,7 +82,7 @@ def _existing(file: Path) -> Path:
     return file
 
 
-def _scene(files: list[Path], model: InternVL, sampling: Sampling) -> Scene:
+def _scene(files: list[Path], info: ModelInfo, sampling: Sampling) -> Scene:
     """The files as one scene, decoded in a sandbox with the limits that workers have."""
     from pipelines.analytics.scene import SourceMedia, build_scenes, tiling_for
     from pipelines.media.decode import DecodePool
@@ -90,7 +94,7 @@ def _scene(files: list[Path], model: InternVL, sampling: Sampling) -> Scene:
         timeout_s=in_force.decode_timeout_s,
         memory_bytes=in_force.decode_memory_mb * 2**20,
     )
-    tiling = tiling_for(sampling, model.info, len(files))
+    tiling = tiling_for(sampling, info, len(files))
     sources = []
     with DecodePool(1) as decoders:
         for ordinal, file in enumerate(files):
@@ -104,7 +108,7 @@ def _scene(files: list[Path], model: InternVL, sampling: Sampling) -> Scene:
 class _Conversation:
     """Who is asked about what, and how the answers are shown."""
 
-    model: InternVL
+    backend: Backend
     scene: Scene | None
     max_new_tokens: int
     as_json: bool
@@ -112,27 +116,23 @@ class _Conversation:
     def answer(self, question: str, history: History) -> History:
         """Show the answer, while it comes or as one JSON object; returns the history with it."""
         from pipelines.analytics.prompts import about
-        from pipelines.model.streaming import TextStreamer
+        from pipelines.model.types import ChatRequest
+        from reelmill.schema import Generation
 
         opening = question if history or self.scene is None else about(self.scene, question)
-        show = _keep_quiet if self.as_json else _write
-        said, history = self.model.chat(
-            None if self.scene is None else self.scene.visual.tiles,
+        request = ChatRequest(
             opening,
-            {
-                "max_new_tokens": self.max_new_tokens,
-                "do_sample": False,
-                "streamer": TextStreamer(self.model.tokenizer, self.model.template, show),
-            },
-            history=history,
-            return_history=True,
-            num_patches_list=() if self.scene is None else self.scene.visual.tiles_per_image,
+            None if self.scene is None else self.scene.visual,
+            tuple(history),
+            Generation(max_new_tokens=self.max_new_tokens),
+            on_text=None if self.as_json else _write,
         )
+        said = self.backend.submit(request).result().text
         if self.as_json:
             write_json({"question": question, "answer": said})
         else:
             _write("\n")
-        return history
+        return [*history, (opening, said)]
 
 
 def _talk(conversation: _Conversation, question: str, *, chat: bool) -> None:
@@ -148,10 +148,6 @@ def _next_question() -> str | None:
     if sys.stdin.isatty():
         error_console().print("[dim]?[/] ", end="")
     return sys.stdin.readline().strip() or None
-
-
-def _keep_quiet(text: str) -> None:
-    """Where the streamed text goes when only the whole answer is wanted."""
 
 
 def _write(text: str) -> None:

@@ -145,6 +145,8 @@ class Flight:
     def _hear(self, output: Output) -> None:
         flying = self._flying[output.name]
         flying.token_ids.append(output.token_id)
+        if flying.look.ticket.listener is not None and not output.finished:
+            flying.look.ticket.listener.hear(flying.token_ids)
         if flying.spoken_at is None:
             flying.spoken_at = time.monotonic()
             self._siblings.prefilled(flying.look.ticket)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-import time
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -103,10 +101,6 @@ def count_encoded(model: InternVL, monkeypatch: pytest.MonkeyPatch) -> list[int]
 
 
 class TestBatchedEqualsSingle:
-    def test_every_recorded_conversation_alone_gives_its_ids(self, engine: SimpleEngine, golden: Golden) -> None:
-        for name in golden.single:
-            assert answers([engine.submit(golden.request(name))])[0].token_ids == golden.ids(name), name
-
     @pytest.mark.parametrize("seed", [1, 2])
     def test_all_together_in_any_order_and_with_any_neighbour_they_give_the_same(
         self, engine: SimpleEngine, golden: Golden, gate: Gate, seed: int
@@ -123,26 +117,6 @@ class TestBatchedEqualsSingle:
         for name, length, said in zip(names, lengths, answers(futures), strict=True):
             assert said.token_ids == golden.ids(name)[:length], name
         assert max(gate.batch_sizes) == 8
-
-    def test_a_completion_holds_text_counts_and_why_it_ended(self, engine: SimpleEngine, golden: Golden) -> None:
-        stopped, cut = answers([engine.submit(golden.request(name)) for name in ("single_image_round1", "video")])
-        assert (stopped.text, stopped.finish_reason) == ("a Iorad rowThe d", "stop")
-        assert stopped.raw_text == " a Iorad rowThe d<|im_end|>"
-        assert stopped.prompt_tokens == golden.conversation("single_image_round1")["prompt_length"]
-        assert (cut.text, cut.finish_reason) == (golden.conversation("video")["response"], "length")
-        assert cut.wait_s >= 0
-        assert cut.vision_s > 0
-        assert cut.prefill_s > 0
-        assert cut.generate_s > 0
-
-    def test_a_sampled_answer_depends_on_its_seed_alone(self, engine: SimpleEngine, gate: Gate) -> None:
-        sampled = text("Hello", generation=Generation(max_new_tokens=8, do_sample=True, temperature=2.0, seed=7))
-        gate.open()
-        alone = answers([engine.submit(sampled)])[0]
-        neighbours = [engine.submit(text(f"Hello {number}")) for number in range(3)]
-        assert answers([engine.submit(sampled), *neighbours])[0].token_ids == alone.token_ids
-        other = sampled.generation.model_copy(update={"seed": 8})
-        assert answers([engine.submit(text("Hello", generation=other))])[0].token_ids != alone.token_ids
 
     def test_a_beam_search_is_answered_too(self, engine: SimpleEngine, golden: Golden) -> None:
         request = golden.request("single_image_round1", generation=Generation(max_new_tokens=4, num_beams=3))
@@ -228,14 +202,6 @@ class TestCancellation:
         running.cancel()
         with pytest.raises(CancelledError):
             first.result(PATIENCE_S)
-
-    def test_a_request_cancelled_before_it_is_submitted_costs_nothing(
-        self, engine: SimpleEngine, golden: Golden
-    ) -> None:
-        flag = Cancellation()
-        flag.cancel()
-        with pytest.raises(CancelledError):
-            engine.submit(golden.request("text", cancellation=flag)).result(0)
 
     def test_a_running_future_can_no_longer_be_cancelled_by_its_owner(self, engine: SimpleEngine, gate: Gate) -> None:
         running = gate.occupy(engine)
@@ -373,13 +339,6 @@ class TestClosing:
             with pytest.raises(CancelledError):
                 future.result(0)
 
-    def test_a_closed_engine_takes_nothing_more(self, model: InternVL, golden: Golden) -> None:
-        engine = SimpleEngine(model)
-        engine.close()
-        engine.close()
-        with pytest.raises(CancelledError, match="closed"):
-            engine.submit(golden.request("text")).result(0)
-
     def test_closing_ends_the_thread_that_the_first_request_started(self, model: InternVL, golden: Golden) -> None:
         def engines() -> list[threading.Thread]:
             return [thread for thread in threading.enumerate() if thread.name == "reelmill-engine"]
@@ -413,33 +372,6 @@ def test_closing_does_not_wait_for_company(model: InternVL, golden: Golden, monk
     engine.close()
     with pytest.raises(CancelledError):
         future.result(PATIENCE_S)
-
-
-def test_an_idle_engine_holds_no_request(engine: SimpleEngine, golden: Golden) -> None:
-    request = golden.request("single_image_other")
-    assert request.visual is not None
-    tiles = weakref.ref(request.visual.tiles)
-    engine.submit(request).result(PATIENCE_S)
-    del request
-    deadline = time.monotonic() + PATIENCE_S
-    while tiles() is not None and time.monotonic() < deadline:
-        time.sleep(0.01)  # the engine's thread is on its way back to waiting
-    assert tiles() is None
-
-
-def test_any_thread_may_submit(engine: SimpleEngine, golden: Golden) -> None:
-    names = ["text", "single_image_other", "single_image_no_placeholder", "text_round2"]
-    said: dict[str, Completion] = {}
-
-    def ask(name: str) -> None:
-        said[name] = engine.submit(golden.request(name)).result(PATIENCE_S)
-
-    threads = [threading.Thread(target=ask, args=(name,)) for name in names]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {name: completion.token_ids for name, completion in said.items()} == {n: golden.ids(n) for n in names}
 
 
 def test_the_worker_loads_a_backend_from_a_directory(golden: Golden) -> None:
