@@ -41,8 +41,8 @@ class Settings(BaseSettings):
     """int8: linear layers keep their weights in 8 bit (bitsandbytes, LLM.int8)."""
     past_window: bool = False
     """Answer prompts beyond the model's window too, instead of refusing them."""
-    engine: Literal["simple", "continuous"] = "simple"
-    """simple (batches on `generate`), continuous (requests join and leave a running batch; greedy answers)."""
+    engine: Literal["simple", "continuous"] = "continuous"
+    """continuous (requests join and leave a running batch between two tokens), simple (batches on `generate`)."""
     max_batch_size: int = Field(default=16, ge=1)
     """Most requests that the simple engine generates together."""
 

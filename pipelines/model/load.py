@@ -44,7 +44,7 @@ def load_backend(
     quantization: Quantization = "none",
     past_window: bool = False,
     max_batch_size: int = 16,
-    engine: Literal["simple", "continuous"] = "simple",
+    engine: Literal["simple", "continuous"] = "continuous",
 ) -> Backend:
     """Load a checkpoint, as `load_model` does, behind the engine that batches requests. It starts with the first one.
 

@@ -1,1 +1,1 @@
-"""Continuous batching: transformers' own paged cache and scheduler, fed with multimodal prompts as plain ids."""
+"""Continuous batching: a loop and a cache of our own around the stock language model, and prompts of plain ids."""

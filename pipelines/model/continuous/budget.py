@@ -1,4 +1,4 @@
-"""How much a paged cache may hold and a step may compute: from the memory that is there, not from a setting."""
+"""How much the cache may hold and a step may compute: from the memory that is there, not from a setting."""
 
 from __future__ import annotations
 

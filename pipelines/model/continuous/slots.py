@@ -6,7 +6,7 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
 LAST_ID = 2**31 - 1
-"""Ids are int32 in transformers' paged cache, and in the hashes of its blocks."""
+"""Ids stay below 2³¹, which is what tokenizers and kernels agree on; behind it they come around."""
 
 
 @dataclass(slots=True, eq=False)
