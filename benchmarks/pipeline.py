@@ -1,0 +1,172 @@
+"""Do the stages overlap: a real batch through worker, decode pool and engine over its longer stage run alone.
+
+JPEGs captioned by the shapes model (`demo/model`): decoding has one core to itself, the model the other. Pictures are
+sized so that the two stages alone take about the same time; all three are measured in turns, and medians are told.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from benchmarks._memory import children
+from benchmarks.images import photo_like
+from benchmarks.mill import own_mill, worker
+from pipelines.analytics.interview import Interview
+from pipelines.analytics.scene import Scene, SourceMedia, build_scenes, tiling_for
+from pipelines.cancellation import Cancellation
+from pipelines.media.decode import DecodePool
+from pipelines.media.types import DecodeRequest
+from pipelines.model.load import load_backend
+from pipelines.model.types import Backend
+from reelmill import Caption, Client, Generation, JobSpec, Sampling
+
+MODEL = Path(__file__).parent.parent / "demo" / "model"
+DECODE_CORE, MODEL_CORE = 0, 1
+TASKS, SAMPLING, GENERATION = (Caption(),), Sampling(max_tiles=6), Generation(max_new_tokens=16)
+CALIBRATION_JOBS = 16
+FIRST_SIDE_PX, ASPECT = 2000, 0.75
+SETTINGS = {"model": str(MODEL), "dtype": "float32", "decode_processes": "1", "log_level": "WARNING"}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--jobs", type=int, default=96)
+    parser.add_argument("--concurrency", type=int, default=16)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--engine", choices=("simple", "continuous"), default="simple")
+
+
+def run(arguments: argparse.Namespace) -> dict[str, Any]:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        with _on_core(MODEL_CORE):
+            backend = load_backend(str(MODEL), dtype="float32", device="cpu", engine=arguments.engine)
+        with DecodePool(1) as pool:
+            alone = _Alone(backend, pool, arguments.concurrency)
+            media = _balanced(alone, Path(folder), arguments.jobs)
+            rounds = [_round(alone, media, folder, arguments) for _ in range(arguments.repeats)]
+        backend.close()
+    decode_s, model_s, wall_s = (statistics.median(times) for times in zip(*rounds, strict=True))
+    return {
+        "ratio": round(statistics.median(wall / max(decode, model) for decode, model, wall in rounds), 3),
+        "decode_s": round(decode_s, 2),
+        "model_s": round(model_s, 2),
+        "wall_s": round(wall_s, 2),
+        "jobs": arguments.jobs,
+        "engine": arguments.engine,
+        "load_average": round(os.getloadavg()[0], 1),
+    }
+
+
+class _Alone:
+    """Each stage without the other, as many jobs in flight as the worker has."""
+
+    def __init__(self, backend: Backend, pool: DecodePool, concurrency: int) -> None:
+        self._backend, self._pool, self._concurrency = backend, pool, concurrency
+        self._tiling = tiling_for(SAMPLING, backend.info, 1)
+
+    def decode(self, media: Sequence[Path]) -> tuple[float, list[tuple[Scene, ...]]]:
+        """Seconds, and what the model is to see."""
+        self._decode(media[0])
+        for pid in self._pool.process_ids():
+            _pin(pid, DECODE_CORE)
+        return self._timed(self._decode, media)
+
+    def model(self, scenes: Sequence[tuple[Scene, ...]]) -> float:
+        """Seconds."""
+        return self._timed(self._ask, scenes)[0]
+
+    def _decode(self, path: Path) -> tuple[Scene, ...]:
+        decoded = self._pool.decode(DecodeRequest(str(path), path.name, SAMPLING, self._tiling))
+        # A name of its own each time: pictures that were seen before are not encoded again.
+        return build_scenes([SourceMedia(0, path.name, f"{path.name}/{time.monotonic_ns()}", decoded)], self._tiling)
+
+    def _ask(self, scenes: tuple[Scene, ...]) -> None:
+        Interview(self._backend, GENERATION, Cancellation()).run(TASKS, scenes)
+
+    def _timed(self, work: Any, items: Sequence[Any]) -> tuple[float, list[Any]]:
+        with _on_core(MODEL_CORE), ThreadPoolExecutor(self._concurrency) as slots:
+            started = time.perf_counter()
+            done = list(slots.map(work, items))
+            return time.perf_counter() - started, done
+
+
+def _balanced(alone: _Alone, folder: Path, jobs: int) -> list[Path]:
+    """Pictures whose decoding takes about as long as their model: its time does not hang on their size."""
+    tried = _pictures(folder / "tried", CALIBRATION_JOBS, FIRST_SIDE_PX)
+    alone.model(alone.decode(tried)[1])
+    decode_s, scenes = alone.decode(tried)
+    side_px = int(FIRST_SIDE_PX * (alone.model(scenes) / decode_s) ** 0.5)
+    return _pictures(folder / "measured", jobs, side_px)
+
+
+def _pictures(folder: Path, count: int, side_px: int) -> list[Path]:
+    """JPEGs of one photo-like picture; each differs from the others in its bytes."""
+    folder.mkdir()
+    photo = Image.fromarray(photo_like(side_px, int(side_px * ASPECT), 1))
+    buffer = io.BytesIO()
+    photo.save(buffer, "JPEG", quality=90)
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for path in paths:
+        path.write_bytes(buffer.getvalue() + path.name.encode())
+    return paths
+
+
+def _round(
+    alone: _Alone, media: Sequence[Path], folder: str, arguments: argparse.Namespace
+) -> tuple[float, float, float]:
+    """Seconds of decoding alone, of the model alone, and of the batch."""
+    decode_s, scenes = alone.decode(media)
+    model_s = alone.model(scenes)
+    del scenes
+    return decode_s, model_s, _batch_s(media, folder, arguments)
+
+
+def _batch_s(media: Sequence[Path], folder: str, arguments: argparse.Namespace) -> float:
+    """From the batch's acceptance to the end of its last job, by the database's clock."""
+    variables = {**SETTINGS, "engine": arguments.engine, "concurrency": str(arguments.concurrency)}
+    with own_mill(file_roots=f'["{folder}"]', **variables), ExitStack() as running:
+        with _on_core(MODEL_CORE):
+            process = running.enter_context(worker("benchmarks._serve"))
+        client = Client()
+        client.submit_many(_specs(media[:2])).wait(timeout=120, progress=False)
+        for pid in children(process.pid):
+            _pin(pid, DECODE_CORE)
+        batch = client.submit_many(_specs(media))
+        status = batch.wait(timeout=1200, progress=False)
+        if status.succeeded != len(media) or batch.finished_at is None:
+            raise SystemExit(f"only {status.succeeded} of {len(media)} jobs succeeded")
+        return (batch.finished_at - batch.created_at).total_seconds()
+
+
+def _specs(media: Sequence[Path]) -> Iterator[JobSpec]:
+    for path in media:
+        yield JobSpec(media=(path.as_uri(),), tasks=TASKS, sampling=SAMPLING, generation=GENERATION)
+
+
+def _pin(pid: int, core: int) -> None:
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        os.sched_setaffinity(int(task.name), {core})
+
+
+@contextmanager
+def _on_core(core: int) -> Iterator[None]:
+    """This process and what it starts from now on."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
