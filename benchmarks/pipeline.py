@@ -2,6 +2,9 @@
 
 JPEGs captioned by the shapes model (`demo/model`): decoding has one core to itself, the model the other. Pictures are
 sized so that the two stages alone take about the same time; all three are measured in turns, and medians are told.
+
+`cpu_ratio` is the same of CPU seconds: the busier side of the batch over the busier stage alone. It hardly minds what
+else runs on the machine, sees what working together costs, and not what waiting for each other does.
 """
 
 from __future__ import annotations
@@ -12,16 +15,17 @@ import os
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from PIL import Image
 
-from benchmarks._memory import children
+from benchmarks._processes import children, cpu_s
 from benchmarks.images import photo_like
 from benchmarks.mill import own_mill, worker
 from pipelines.analytics.interview import Interview
@@ -58,16 +62,64 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             media = _balanced(alone, Path(folder), arguments.jobs)
             rounds = [_round(alone, media, folder, arguments) for _ in range(arguments.repeats)]
         backend.close()
-    decode_s, model_s, wall_s = (statistics.median(times) for times in zip(*rounds, strict=True))
     return {
-        "ratio": round(statistics.median(wall / max(decode, model) for decode, model, wall in rounds), 3),
-        "decode_s": round(decode_s, 2),
-        "model_s": round(model_s, 2),
-        "wall_s": round(wall_s, 2),
+        "ratio": _median(each.batch.wall_s / max(each.decode.wall_s, each.model.wall_s) for each in rounds),
+        "decode_s": _median(each.decode.wall_s for each in rounds),
+        "model_s": _median(each.model.wall_s for each in rounds),
+        "batch_s": _median(each.batch.wall_s for each in rounds),
+        "cpu_ratio": _median(each.cpu_ratio for each in rounds),
+        "cpu_s": {
+            "decode": _median(each.decode.decoder_cpu_s for each in rounds),
+            "model": _median(each.model.own_cpu_s for each in rounds),
+            "batch_decoder": _median(each.batch.decoder_cpu_s for each in rounds),
+            "batch_worker": _median(each.batch.own_cpu_s for each in rounds),
+        },
         "jobs": arguments.jobs,
         "engine": arguments.engine,
         "load_average": round(os.getloadavg()[0], 1),
     }
+
+
+def _median(numbers: Iterable[float]) -> float:
+    return round(statistics.median(numbers), 3)
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """Seconds by the clock, and of CPU in the process that has the model and in its decoders."""
+
+    wall_s: float
+    own_cpu_s: float
+    decoder_cpu_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    decode: _Taken
+    model: _Taken
+    batch: _Taken
+
+    @property
+    def cpu_ratio(self) -> float:
+        alone = max(self.decode.decoder_cpu_s, self.model.own_cpu_s)
+        return max(self.batch.decoder_cpu_s, self.batch.own_cpu_s) / alone
+
+
+class _Stopwatch:
+    """Counts from now on what a process and its decoders take."""
+
+    def __init__(self, pid: int, decoders: Iterable[int]) -> None:
+        self._pid, self._decoders = pid, tuple(decoders)
+        self._before = (time.perf_counter(), *self._cpu_s())
+
+    def taken(self, wall_s: float | None = None) -> _Taken:
+        started, own_s, decoders_s = self._before
+        own_now_s, decoders_now_s = self._cpu_s()
+        clock_s = time.perf_counter() - started
+        return _Taken(clock_s if wall_s is None else wall_s, own_now_s - own_s, decoders_now_s - decoders_s)
+
+    def _cpu_s(self) -> tuple[float, float]:
+        return cpu_s(self._pid), sum(map(cpu_s, self._decoders))
 
 
 class _Alone:
@@ -77,15 +129,15 @@ class _Alone:
         self._backend, self._pool, self._concurrency = backend, pool, concurrency
         self._tiling = tiling_for(SAMPLING, backend.info, 1)
 
-    def decode(self, media: Sequence[Path]) -> tuple[float, list[tuple[Scene, ...]]]:
-        """Seconds, and what the model is to see."""
+    def decode(self, media: Sequence[Path]) -> tuple[_Taken, list[tuple[Scene, ...]]]:
+        """What it took, and what the model is to see."""
         self._decode(media[0])
         for pid in self._pool.process_ids():
             _pin(pid, DECODE_CORE)
         return self._timed(self._decode, media)
 
-    def model(self, scenes: Sequence[tuple[Scene, ...]]) -> float:
-        """Seconds."""
+    def model(self, scenes: Sequence[tuple[Scene, ...]]) -> _Taken:
+        """What it took."""
         return self._timed(self._ask, scenes)[0]
 
     def _decode(self, path: Path) -> tuple[Scene, ...]:
@@ -96,19 +148,19 @@ class _Alone:
     def _ask(self, scenes: tuple[Scene, ...]) -> None:
         Interview(self._backend, GENERATION, Cancellation()).run(TASKS, scenes)
 
-    def _timed(self, work: Any, items: Sequence[Any]) -> tuple[float, list[Any]]:
+    def _timed(self, work: Any, items: Sequence[Any]) -> tuple[_Taken, list[Any]]:
         with _on_core(MODEL_CORE), ThreadPoolExecutor(self._concurrency) as slots:
-            started = time.perf_counter()
+            watch = _Stopwatch(os.getpid(), self._pool.process_ids())
             done = list(slots.map(work, items))
-            return time.perf_counter() - started, done
+            return watch.taken(), done
 
 
 def _balanced(alone: _Alone, folder: Path, jobs: int) -> list[Path]:
     """Pictures whose decoding takes about as long as their model: its time does not hang on their size."""
     tried = _pictures(folder / "tried", CALIBRATION_JOBS, FIRST_SIDE_PX)
     alone.model(alone.decode(tried)[1])
-    decode_s, scenes = alone.decode(tried)
-    side_px = int(FIRST_SIDE_PX * (alone.model(scenes) / decode_s) ** 0.5)
+    decode, scenes = alone.decode(tried)
+    side_px = int(FIRST_SIDE_PX * (alone.model(scenes).own_cpu_s / decode.decoder_cpu_s) ** 0.5)
     return _pictures(folder / "measured", jobs, side_px)
 
 
@@ -124,31 +176,31 @@ def _pictures(folder: Path, count: int, side_px: int) -> list[Path]:
     return paths
 
 
-def _round(
-    alone: _Alone, media: Sequence[Path], folder: str, arguments: argparse.Namespace
-) -> tuple[float, float, float]:
-    """Seconds of decoding alone, of the model alone, and of the batch."""
-    decode_s, scenes = alone.decode(media)
-    model_s = alone.model(scenes)
+def _round(alone: _Alone, media: Sequence[Path], folder: str, arguments: argparse.Namespace) -> _Round:
+    """Decoding alone, the model alone, and the batch."""
+    decode, scenes = alone.decode(media)
+    model = alone.model(scenes)
     del scenes
-    return decode_s, model_s, _batch_s(media, folder, arguments)
+    return _Round(decode, model, _batch(media, folder, arguments))
 
 
-def _batch_s(media: Sequence[Path], folder: str, arguments: argparse.Namespace) -> float:
-    """From the batch's acceptance to the end of its last job, by the database's clock."""
+def _batch(media: Sequence[Path], folder: str, arguments: argparse.Namespace) -> _Taken:
+    """By the clock: from the batch's acceptance to the end of its last job, as the database says."""
     variables = {**SETTINGS, "engine": arguments.engine, "concurrency": str(arguments.concurrency)}
     with own_mill(file_roots=f'["{folder}"]', **variables), ExitStack() as running:
         with _on_core(MODEL_CORE):
             process = running.enter_context(worker("benchmarks._serve"))
         client = Client()
         client.submit_many(_specs(media[:2])).wait(timeout=120, progress=False)
-        for pid in children(process.pid):
+        decoders = tuple(children(process.pid))
+        for pid in decoders:
             _pin(pid, DECODE_CORE)
+        watch = _Stopwatch(process.pid, decoders)
         batch = client.submit_many(_specs(media))
         status = batch.wait(timeout=1200, progress=False)
         if status.succeeded != len(media) or batch.finished_at is None:
             raise SystemExit(f"only {status.succeeded} of {len(media)} jobs succeeded")
-        return (batch.finished_at - batch.created_at).total_seconds()
+        return watch.taken((batch.finished_at - batch.created_at).total_seconds())
 
 
 def _specs(media: Sequence[Path]) -> Iterator[JobSpec]:

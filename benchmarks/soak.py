@@ -14,7 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from benchmarks._memory import Held, held
+from benchmarks._processes import Held, held
 from benchmarks.mill import own_mill, worker
 from reelmill import Ask, Caption, Client, JobSpec, Sampling
 from tests.pictures import noise_clip, noise_png

@@ -95,7 +95,7 @@ class Batch:
 
     @property
     def stages(self) -> BatchStages:
-        """Where the time went so far, and what kept the GPU waiting; reads every job, seconds for a million."""
+        """Where the time went so far, and what kept the GPU waiting; reads every job, seconds for 200,000."""
         return batch_stages(self._mill.database, self._id)
 
     def wait(self, timeout: float | None = None, progress: bool = True) -> BatchStatus:

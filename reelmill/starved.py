@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from reelmill.ledger.stages import BatchStages
+from reelmill.ledger.views import BatchStatus
+
+if TYPE_CHECKING:
+    from reelmill.batch import Batch
 
 ENOUGH_JOBS = 20
 """Of fewer jobs the first fetch and the last answer are most of the time."""
+MOST_JOBS = 100_000
+"""Of more jobs the view takes longer than a command should; `batch.stages` and SQL read it all the same."""
 WORTH_A_WORD = 0.1
 """Starved for less of the time than this, the GPU is not starved."""
 MORE_DECODERS = "raise REELMILL_DECODE_PROCESSES, as far as there are cores"
 MORE_JOBS = "raise --concurrency"
+
+
+def quick_stages(batch: Batch, counts: BatchStatus) -> BatchStages | None:
+    """The stages of a batch, unless it has too many jobs to read them in passing."""
+    return batch.stages if counts.succeeded <= MOST_JOBS else None
 
 
 def starved(stages: BatchStages) -> str:

@@ -38,7 +38,7 @@ def status(
     from reelmill.batch import Batch
     from reelmill.cli import show
     from reelmill.ledger.views import BatchStatus
-    from reelmill.starved import starved
+    from reelmill.starved import quick_stages, starved
 
     with opened(target) as found:
         if isinstance(found, Batch):
@@ -52,6 +52,10 @@ def status(
 
                 view = Group(view, scan_status(scan))
                 values["scan"] = scan_json(scan)
+            stages = quick_stages(found, counts)
+            starved_by = starved(stages) if stages else ""
+            view = show.batch_status(info, counts, waiting_for, starved_by)
+            values = {**show.batch_json(info, counts), "stages": stages and asdict(stages), "starved": starved_by}
         else:
             job, attempts = found.status, found.attempts()
             waiting_for = _waiting_for(found, BatchStatus.of({job.state.value: 1}))

@@ -65,10 +65,11 @@ def _follow_job(job: Job, timeout_s: float | None, *, as_json: bool) -> bool:
 
 
 def _follow_batch(batch: Batch, timeout_s: float | None, *, as_json: bool) -> bool:
-    from reelmill.starved import starved
+    from reelmill.starved import quick_stages, starved
 
     counts = batch.wait(timeout_s, progress=not as_json)
-    starved_by = starved(batch.stages)
+    stages = quick_stages(batch, counts)
+    starved_by = starved(stages) if stages else ""
     summary = f"batch {batch.id}  {counts.succeeded:,} of {counts.total:,} jobs succeeded"
     values = {"batch": batch.id, "total": counts.total, **asdict(counts), "starved": starved_by}
     scan = batch.scan

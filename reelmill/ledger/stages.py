@@ -56,7 +56,7 @@ _STAGES = text(f"SELECT {_COLUMNS} FROM reelmill.batch_stages WHERE batch_id = :
 
 
 def batch_stages(db: Database, batch_id: UUID) -> BatchStages:
-    """All zero before the first job has succeeded. Reads every job of the batch: seconds for a million.
+    """All zero before the first job has succeeded. Reads every job of the batch: seconds for 200,000.
 
     Raises:
         NotFoundError: there is no such batch.

@@ -159,3 +159,16 @@ def test_status_and_wait_say_what_the_gpu_waited_for(work_next: Work) -> None:
     assert told["starved"] in late.out
     assert told["starved"] in waited.out
     assert (told["stages"]["jobs"], told["stages"]["tiles"]) == (ENOUGH_JOBS, ENOUGH_JOBS)
+
+
+@pytest.mark.usefixtures("mill")
+def test_a_batch_too_large_to_read_in_passing_has_no_such_line(
+    work_next: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = submitted("s3://b/1.png", "s3://b/2.png")
+    work_next()
+    monkeypatch.setattr("reelmill.starved.MOST_JOBS", 0)
+
+    told = reelmill("status", batch, "--json").json
+
+    assert (told["succeeded"], told["stages"], told["starved"]) == (1, None, "")

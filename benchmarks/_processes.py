@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 MIB = 2**20
 
@@ -33,6 +34,12 @@ def held(pid: int) -> Held:
         open_files=len(os.listdir(f"/proc/{pid}/fd")),
         threads=len(os.listdir(f"/proc/{pid}/task")),
     )
+
+
+def cpu_s(pid: int) -> float:
+    """Seconds of CPU that a process has used, those of children that ended not counted."""
+    stat = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(stat[11]) + int(stat[12])) / TICKS_PER_S
 
 
 def children(pid: int) -> Iterator[int]:
