@@ -44,18 +44,15 @@ def status(
         if isinstance(found, Batch):
             info, counts = found.info, found.status
             waiting_for = _waiting_for(found, counts)
-            stages, scan = found.stages, found.scan
-            view = show.batch_status(info, counts, waiting_for, starved(stages))
-            values = {**show.batch_json(info, counts), "stages": asdict(stages), "starved": starved(stages)}
+            stages, scan = quick_stages(found, counts), found.scan
+            starved_by = starved(stages) if stages else ""
+            view = show.batch_status(info, counts, waiting_for, starved_by)
+            values = {**show.batch_json(info, counts), "stages": stages and asdict(stages), "starved": starved_by}
             if scan is not None:
                 from reelmill.cli.show_scan import scan_json, scan_status
 
                 view = Group(view, scan_status(scan))
                 values["scan"] = scan_json(scan)
-            stages = quick_stages(found, counts)
-            starved_by = starved(stages) if stages else ""
-            view = show.batch_status(info, counts, waiting_for, starved_by)
-            values = {**show.batch_json(info, counts), "stages": stages and asdict(stages), "starved": starved_by}
         else:
             job, attempts = found.status, found.attempts()
             waiting_for = _waiting_for(found, BatchStatus.of({job.state.value: 1}))
