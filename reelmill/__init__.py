@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from reelmill.job import Job
     from reelmill.job_results import JobResults, StoredMedia
     from reelmill.ledger.imports import ImportedLine
+    from reelmill.ledger.notifications import NotificationView
     from reelmill.ledger.scans import ScanCounts, ScanView
     from reelmill.ledger.schedule_history import ScheduleRun
     from reelmill.ledger.schedules import ScheduleView
@@ -118,6 +119,7 @@ __all__ = [
     "NameTakenError",
     "NoResultsError",
     "NotFoundError",
+    "NotificationView",
     "Overlap",
     "PictureError",
     "PrefixPreview",
@@ -160,6 +162,7 @@ _ON_DEMAND = {
     "ImportedLine": "reelmill.ledger.imports",
     "Job": "reelmill.job",
     "PrefixPreview": "reelmill.archive.preview",
+    "NotificationView": "reelmill.ledger.notifications",
     "ResultRow": "reelmill.rows",
     "Schedule": "reelmill.schedule",
     "ScheduleRun": "reelmill.ledger.schedule_history",

@@ -13,6 +13,7 @@ from reelmill.batch import Batch
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
 from reelmill.ledger.imports import ImportedLine
+from reelmill.ledger.notifications import NotificationView
 from reelmill.ledger.scans import ScanView
 from reelmill.ledger.stages import BatchStages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
@@ -78,6 +79,14 @@ class AsyncBatch:
     def errors(self) -> AsyncIterator[JobError]:
         """As `Batch.errors`: `async for error in batch.errors()`."""
         return _stream(self._batch.errors())
+
+    async def notify(self, url: str) -> UUID:
+        """As `Batch.notify`."""
+        return await asyncio.to_thread(self._batch.notify, url)
+
+    async def notifications(self) -> tuple[NotificationView, ...]:
+        """As `Batch.notifications`."""
+        return await asyncio.to_thread(self._batch.notifications)
 
     async def cancel(self) -> int:
         """As `Batch.cancel`."""

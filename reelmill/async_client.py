@@ -146,6 +146,7 @@ class AsyncClient:
         timezone: str = "UTC",
         overlap: Overlap | str = Overlap.SKIP,
         catch_up: CatchUp | str = CatchUp.LATEST,
+        webhook: str | None = None,
         replace: bool = False,
     ) -> AsyncSchedule:
         """As `Client.add_schedule`."""
@@ -158,6 +159,7 @@ class AsyncClient:
             timezone=timezone,
             overlap=overlap,
             catch_up=catch_up,
+            webhook=webhook,
             replace=replace,
         )
         return AsyncSchedule(schedule)

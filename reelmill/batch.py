@@ -11,8 +11,9 @@ from uuid import UUID
 from reelmill import export
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
-from reelmill.ledger import cancel, results, views
+from reelmill.ledger import cancel, notifications, results, views
 from reelmill.ledger.imports import ImportedLine, line_problems
+from reelmill.ledger.notifications import NotificationView
 from reelmill.ledger.obstacles import queued_for_models
 from reelmill.ledger.scans import ScanView, scan_view
 from reelmill.ledger.stages import BatchStages, batch_stages
@@ -21,6 +22,7 @@ from reelmill.mill import Mill
 from reelmill.obstacle import Obstacles
 from reelmill.openai_export import to_openai
 from reelmill.progress import batch_progress
+from reelmill.uris import check_webhook
 from reelmill.waiting import Watch, wait_until
 
 if TYPE_CHECKING:
@@ -125,6 +127,22 @@ class Batch:
     def errors(self) -> Iterator[JobError]:
         """The jobs that failed, and why, in the order of submission, streamed."""
         return views.errors(self._mill.database, batch_id=self._id)
+
+    def notify(self, url: str) -> UUID:
+        """POST to this URL when the batch is done, at once if it is; returns the id that the delivery carries.
+
+        Signed with REELMILL_WEBHOOK_SECRET of the workers, tried for about a day, at least once: a repetition has the
+        same `webhook-id`. What is retried afterwards is not told again.
+
+        Raises:
+            SpecError: not an http(s) URL.
+        """
+        check_webhook(url)
+        return notifications.add_notification(self._mill.database, self._id, url)
+
+    def notifications(self) -> tuple[NotificationView, ...]:
+        """The URLs given to `notify`, and whether they were told."""
+        return notifications.list_notifications(self._mill.database, self._id)
 
     def cancel(self) -> int:
         """Cancel what has not ended: at once when queued, within a heartbeat when running. Returns how many jobs.

@@ -222,6 +222,7 @@ class Client:
         timezone: str = "UTC",
         overlap: Overlap | str = Overlap.SKIP,
         catch_up: CatchUp | str = CatchUp.LATEST,
+        webhook: str | None = None,
         replace: bool = False,
     ) -> Schedule:
         """Submit a prefix again and again: each run is a batch of the objects that are new or changed by then.
@@ -233,6 +234,7 @@ class Client:
             timezone: whose clocks the expression follows, like "Europe/Berlin".
             overlap: "skip" refuses a run while the last batch is not done, "allow" starts it.
             catch_up: what becomes of runs that came due while no worker was alive: "latest", "none" or "all" of them.
+            webhook: a URL that is told when the batch of a run is done; see Batch.notify.
             replace: change the schedule of this name, if there is one.
 
         Raises:
@@ -247,6 +249,7 @@ class Client:
                 "timezone": timezone,
                 "overlap": overlap,
                 "catch_up": catch_up,
+                "webhook": webhook,
             }
         )
         add_schedule(self._mill.database, spec, replace=replace)

@@ -108,6 +108,11 @@ class Settings(BaseSettings):
     """Decoded tiles that wait for the model; beyond it no new job is fetched."""
     max_pixels: int = Field(default=100_000_000, ge=1)
 
+    webhook_secret: SecretStr | None = None
+    """Signs webhooks (HMAC-SHA256); a process without one delivers none."""
+    webhook_private_addresses: bool = False
+    """Deliver webhooks also to addresses that are not public: an intranet's."""
+
     log_level: str = "INFO"
     log_format: str = "auto"
     """auto (lines on a terminal, JSON elsewhere), json, console."""

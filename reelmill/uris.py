@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from reelmill.errors import SpecError, UnknownSchemeError
 
@@ -37,6 +38,19 @@ def check_uri(uri: str) -> None:
         raise SpecError("names no file", subject=uri, next_step="Write it as file:///absolute/path")
     if "\0" in uri or len(uri.encode("utf-8", "replace")) > MAX_URI_BYTES:
         raise SpecError(f"has a NUL, or more than {MAX_URI_BYTES} bytes", subject=uri[:80] + "…")
+
+
+def check_webhook(url: str) -> None:
+    """Raise SpecError unless this is an http(s) URL that a worker could post to. Nothing is looked up yet."""
+    try:
+        parts = urlsplit(url)
+        right = parts.scheme in ("https", "http") and parts.hostname and parts.port != 0 and url.isprintable()
+    except ValueError:
+        right = False
+    if not right or " " in url or len(url) > MAX_URI_BYTES:
+        raise SpecError("not a webhook's URL", subject=url[:80], next_step="Write it as https://host/path")
+    if parts.username or parts.password:
+        raise SpecError("has a user name or password", subject=parts.hostname or "", next_step="Leave them out")
 
 
 def _uri(reference: MediaReference) -> str:

@@ -9,6 +9,8 @@ WorkerError
 │   ├── ObjectChangedError        replaced since its version was pinned
 │   └── StorageUnavailableError   transient: 5xx, throttling, connection cut, disk full
 ├── WorkerConfigError             the worker cannot start like this
+├── WebhookError                  transient: a webhook was not taken
+│   └── WebhookRefusedError       nor will it be: a private address, or they said that it is gone
 ├── LeaseLostError                the job belongs to another worker by now; nothing may be written
 └── InternalError                 transient: a bug of ours or a memory limit; the next try may have better luck
 """
@@ -67,3 +69,14 @@ class LeaseLostError(WorkerError):
 class InternalError(WorkerError):
     code = "internal_error"
     transient = True
+
+
+class WebhookError(WorkerError):
+    code = "webhook_undelivered"
+    transient = True
+
+
+class WebhookRefusedError(WebhookError):
+    code = "webhook_refused"
+    transient = False
+    advice = "Give a public address, or allow others with REELMILL_WEBHOOK_PRIVATE_ADDRESSES"

@@ -18,6 +18,7 @@ from reelmill.ledger.schedule_ticks import start_due_schedules
 from reelmill.ledger.sweep import sweep_elected
 from reelmill.settings import Settings
 from reelmill.urls import service_urls
+from worker.notifier import Notifier
 from worker.periodic import Periodic
 from worker.scanner import Scanner
 
@@ -64,7 +65,7 @@ class Housekeeping:
 
 
 def run_housekeeping(settings: Settings) -> None:
-    """Housekeeping and the listing of archives, without a model, until SIGTERM or Ctrl-C: `reelmill housekeep`.
+    """Housekeeping, webhooks and the listing of archives, without a model, until SIGTERM: `reelmill housekeep`.
 
     A scan under way is given back at the end, for the next process to go on with.
 
@@ -78,13 +79,16 @@ def run_housekeeping(settings: Settings) -> None:
     bells = Bells(urls.redis_url, max_bells=settings.max_bells)
     scanner = Scanner(settings, database, bells, f"housekeep:{socket.gethostname()}:{os.getpid()}")
     scanning = Periodic("scanner", settings.housekeeping_s, scanner.tick)
+    notifying = Periodic("notifier", settings.housekeeping_s, Notifier(settings, database).tick)
     signal.signal(signal.SIGTERM, _leave)
     scanning.start()
+    notifying.start()
     try:
         Periodic("housekeeping", settings.housekeeping_s, Housekeeping(settings, database, bells).tick).run()
     finally:
         scanner.leave()
         scanning.stop()
+        notifying.stop()
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:

@@ -26,6 +26,7 @@ from worker.drain import Drain
 from worker.heartbeat import beat
 from worker.housekeeping import Housekeeping
 from worker.leases import Leases
+from worker.notifier import Notifier
 from worker.periodic import Periodic
 from worker.pulse import Pulse
 from worker.runner import Runner
@@ -73,7 +74,7 @@ class WorkerProcess:
     @classmethod
     def _start(cls, settings: Settings, load: LoadBackend, pulse: Pulse, beating: Periodic) -> Self:
         urls = service_urls(settings)
-        database = Database(urls.database_url, pool_size=settings.concurrency + 3)
+        database = Database(urls.database_url, pool_size=settings.concurrency + 4)
         database.check_schema()
         backend = load(settings)
         worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -93,6 +94,7 @@ class WorkerProcess:
         threads = (
             Periodic("heartbeat", settings.heartbeat_s, heartbeat),
             Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick),
+            Periodic("notifier", settings.housekeeping_s, Notifier(settings, database).tick),
             *((Periodic("scanner", settings.housekeeping_s, scanner.tick),) if settings.scan_archives else ()),
         )
         for thread in threads:

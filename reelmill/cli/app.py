@@ -17,6 +17,7 @@ from reelmill.cli import (
     jobs,
     manifests,
     model,
+    notify,
     report,
     results,
     schedule,
@@ -45,7 +46,7 @@ for panel, commands in {
     "Jobs": (
         *(submit.submit, archives.submit_prefix, manifests.submit_manifest, manifests.submit_openai),
         *(wait.wait, jobs.status, results.results, jobs.errors),
-        *(search.search, report.report, jobs.retry, jobs.cancel),
+        *(search.search, report.report, jobs.retry, jobs.cancel, notify.notify),
     ),
     "Workers": (serve.worker, serve.health, serve.housekeep, workers.workers),
     "Models": (ask.ask,),

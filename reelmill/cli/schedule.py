@@ -51,6 +51,7 @@ def add(
     catch_up: Annotated[
         str, typer.Option(metavar="latest|none|all", help="Which runs to make up for that nobody was there to start.")
     ] = "latest",
+    webhook: Annotated[str | None, typer.Option(help="URL that is told when the batch of a run is done.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Change the schedule of this name.")] = False,
     caption: Annotated[bool, typer.Option("--caption", help="Describe them.", rich_help_panel=ASKED)] = False,
     ask: Annotated[
@@ -116,7 +117,14 @@ def add(
 
     with Client() as client:
         added = client.add_schedule(
-            name, cron, archive, timezone=timezone, overlap=overlap, catch_up=catch_up, replace=replace
+            name,
+            cron,
+            archive,
+            timezone=timezone,
+            overlap=overlap,
+            catch_up=catch_up,
+            webhook=webhook,
+            replace=replace,
         )
         view = added.info
     _tell(view, f"{view.name}: {_when(view)}", as_json=as_json)

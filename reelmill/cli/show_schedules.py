@@ -53,6 +53,7 @@ def one_schedule(view: ScheduleView, history: Sequence[ScheduleRun]) -> Renderab
         "model": view.archive["model"],
         "overlap": view.overlap.value,
         "catch up": view.catch_up.value,
+        **({"webhook": view.webhook} if view.webhook else {}),
     }
     lines = [Text.assemble((f"{name:<10}", "dim"), value) for name, value in rows.items()]
     if view.problem:

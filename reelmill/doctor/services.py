@@ -14,6 +14,7 @@ from reelmill.doctor.in_force import masked
 from reelmill.embedded import ServiceUrls, locate
 from reelmill.errors import BrokerUnavailableError, DatabaseUnavailableError
 from reelmill.ledger.database import Database
+from reelmill.ledger.notifications import overdue_notifications
 from reelmill.ledger.schedules import list_schedules, overdue_schedules
 from reelmill.schema import ReelmillError
 from reelmill.settings import Settings
@@ -42,12 +43,12 @@ def _database(settings: Settings, embedded: ServiceUrls | None) -> list[Check]:
         database = Database(url, pool_size=1)
         try:
             database.check_schema()
-            schedules = _schedules(database, settings)
+            others = [*_schedules(database, settings), *_webhooks(database, settings)]
         finally:
             database.close()
     except ReelmillError as error:
         return [Check.failed("database", error)]
-    return [Check("database", Status.OK, f"{database.name} answers, its tables are up to date"), *schedules]
+    return [Check("database", Status.OK, f"{database.name} answers, its tables are up to date"), *others]
 
 
 def _schedules(database: Database, settings: Settings) -> list[Check]:
@@ -63,6 +64,14 @@ def _schedules(database: Database, settings: Settings) -> list[Check]:
         message = f"{len(overdue)} of {len(listed)} overdue, {longest!r} for {seconds / 60:.0f} min: nobody starts them"
         return [Check(name, Status.WARN, message, "Start a worker, or `reelmill housekeep`")]
     return [Check(name, Status.OK, f"{len(listed)}, none overdue")] if listed else []
+
+
+def _webhooks(database: Database, settings: Settings) -> list[Check]:
+    overdue = overdue_notifications(database, by_s=OVERDUE_S + settings.housekeeping_s)
+    if not overdue:
+        return []
+    step = "Set REELMILL_WEBHOOK_SECRET where workers or `reelmill housekeep` run; without it they deliver none"
+    return [Check("webhooks", Status.WARN, f"{overdue} overdue: nobody delivers them", step)]
 
 
 def _redis(settings: Settings, embedded: ServiceUrls | None) -> Check:

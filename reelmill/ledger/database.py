@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from reelmill.errors import DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
 
-SCHEMA_VERSION = "0005"
+SCHEMA_VERSION = "0006"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
 
 CONNECT_TIMEOUT_S = 5

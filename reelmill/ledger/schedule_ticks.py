@@ -12,6 +12,7 @@ from sqlalchemy import Connection, RowMapping, text
 from reelmill.cron import zone
 from reelmill.errors import ScheduleBusyError
 from reelmill.ledger.database import Database
+from reelmill.ledger.notifications import add_notification_in
 from reelmill.ledger.scans import start_scan_in
 from reelmill.ledger.schedule_plan import plan_ticks
 from reelmill.ledger.schedules import cron_of, locked_schedule
@@ -86,7 +87,7 @@ def _start_next(db: Database, report: TickReport) -> bool:
 # Whoever holds a row deals with it; a row that has moved on meanwhile is looked at anew, and is not due any more.
 _NEXT_DUE = text(
     """
-    SELECT id, name, cron, timezone, archive, overlap, catch_up, next_run_at, now() AS now FROM schedules
+    SELECT id, name, cron, timezone, archive, overlap, catch_up, webhook, next_run_at, now() AS now FROM schedules
     WHERE next_run_at <= now() AND name <> ALL(:without)
     ORDER BY next_run_at, id LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
@@ -119,6 +120,8 @@ def _start(connection: Connection, schedule: RowMapping, tick_at: datetime, *, b
         return None
     batch = _batch(schedule, tick_at)
     start_scan_in(connection, spec, batch)
+    if schedule["webhook"]:
+        add_notification_in(connection, batch.id, schedule["webhook"])
     connection.execute(
         text("UPDATE schedule_runs SET batch_id = :batch_id WHERE schedule_id = :id AND tick_at = :tick_at"),
         {"batch_id": batch.id, "id": schedule["id"], "tick_at": tick_at},

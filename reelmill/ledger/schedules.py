@@ -17,7 +17,7 @@ from reelmill.ledger.submit import check_model
 from reelmill.ledger.text import to_json
 from reelmill.schema.schedule import CatchUp, Overlap, ScheduleSpec
 
-_COLUMNS = "name, cron, timezone, archive, overlap, catch_up, created_at, paused_at, next_run_at, problem"
+_COLUMNS = "name, cron, timezone, archive, overlap, catch_up, created_at, paused_at, next_run_at, problem, webhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,7 @@ class ScheduleView:
         paused_at: since when it is paused; None while it runs.
         next_run_at: when it is due next; None while it is paused.
         problem: why its last run could not be started; None when all is well.
+        webhook: told when the batch of a run is done.
         last_run: the latest entry of its history; None before the first.
     """
 
@@ -43,6 +44,7 @@ class ScheduleView:
     paused_at: datetime | None
     next_run_at: datetime | None
     problem: str | None
+    webhook: str | None
     last_run: ScheduleRun | None
 
 
@@ -68,8 +70,8 @@ def _insert(connection: Connection, spec: ScheduleSpec, cron: Cron, *, replace: 
     on_conflict = _REPLACE if replace else "DO NOTHING"
     statement = text(
         f"""
-        INSERT INTO schedules (id, name, cron, timezone, archive, overlap, catch_up, next_run_at)
-        VALUES (:id, :name, :cron, :timezone, CAST(:archive AS jsonb), :overlap, :catch_up, :next_run_at)
+        INSERT INTO schedules (id, name, cron, timezone, archive, overlap, catch_up, webhook, next_run_at)
+        VALUES (:id, :name, :cron, :timezone, CAST(:archive AS jsonb), :overlap, :catch_up, :webhook, :next_run_at)
         ON CONFLICT (name) {on_conflict}
         """  # noqa: S608 - constant text
     )
@@ -81,6 +83,7 @@ def _insert(connection: Connection, spec: ScheduleSpec, cron: Cron, *, replace: 
         "archive": to_json(spec.archive.model_dump(mode="json")),
         "overlap": spec.overlap.value,
         "catch_up": spec.catch_up.value,
+        "webhook": spec.webhook,
         "next_run_at": cron.next_after(now),
     }
     if not connection.execute(statement, values).rowcount:
@@ -93,7 +96,7 @@ def _insert(connection: Connection, spec: ScheduleSpec, cron: Cron, *, replace: 
 
 _REPLACE = """
     DO UPDATE SET cron = excluded.cron, timezone = excluded.timezone, archive = excluded.archive,
-        overlap = excluded.overlap, catch_up = excluded.catch_up, problem = NULL,
+        overlap = excluded.overlap, catch_up = excluded.catch_up, webhook = excluded.webhook, problem = NULL,
         next_run_at = CASE WHEN schedules.paused_at IS NULL THEN excluded.next_run_at END
 """
 

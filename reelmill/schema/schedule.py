@@ -5,10 +5,11 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from reelmill.schema.archive import PrefixSpec
 from reelmill.schema.frozen import Frozen
+from reelmill.uris import check_webhook
 
 
 class Overlap(StrEnum):
@@ -40,6 +41,7 @@ class ScheduleSpec(Frozen):
         timezone: whose clocks the expression follows, like Europe/Berlin.
         archive: the prefix, and what is asked of the objects in it.
         overlap, catch_up: see Overlap and CatchUp.
+        webhook: told when the batch of a run is done; see Batch.notify.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -48,6 +50,14 @@ class ScheduleSpec(Frozen):
     archive: PrefixSpec
     overlap: Overlap = Field(default=Overlap.SKIP)
     catch_up: CatchUp = Field(default=CatchUp.LATEST)
+    webhook: str | None = None
+
+    @field_validator("webhook")
+    @classmethod
+    def _can_be_posted_to(cls, webhook: str | None) -> str | None:
+        if webhook is not None:
+            check_webhook(webhook)
+        return webhook
 
     @model_validator(mode="after")
     def _all_can_be_caught_up(self) -> Self:

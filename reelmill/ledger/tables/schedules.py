@@ -21,6 +21,7 @@ schedules = Table(
     moment("paused_at", comment="Since when it is paused; null while it runs"),
     moment("next_run_at", comment="When it is due next; null while it is paused"),
     Column("problem", Text, comment="Why its last run could not be started; null when all is well"),
+    Column("webhook", Text, comment="Told when the batch of a run is done"),
     CheckConstraint("overlap IN ('skip', 'allow')", name="overlap"),
     CheckConstraint("catch_up IN ('latest', 'none', 'all')", name="catch_up"),
     CheckConstraint("(paused_at IS NULL) = (next_run_at IS NOT NULL)", name="paused"),

@@ -31,7 +31,8 @@ def make_due(database: Database) -> None:
 def test_what_is_added_is_stored_whole_and_says_when_it_runs(database: Database) -> None:
     options = ("--include", "*.jpg", "--exclude", "*/tmp/*", "--limit", 9, "--dedupe", "content", "--label", "k=v")
     how = ("--max-new-tokens", 33, "--num-segments", 4, "--priority", -3, "--overlap", "allow", "--catch-up", "all")
-    ran = schedule(*NIGHTLY, *ASKED, *options, *how, "--json")
+    told = ("--webhook", "https://example.org/a")
+    ran = schedule(*NIGHTLY, *ASKED, *options, *how, *told, "--json")
     assert ran.code == 0
     stored = ran.json
     archive = stored["archive"]
@@ -40,7 +41,7 @@ def test_what_is_added_is_stored_whole_and_says_when_it_runs(database: Database)
     assert (archive["include"], archive["exclude"], archive["limit"]) == (["*.jpg"], ["*/tmp/*"], 9)
     assert (archive["dedupe"], archive["only_new"], archive["labels"]) == ("content", True, {"k": "v"})
     assert (archive["generation"]["max_new_tokens"], archive["sampling"]["num_segments"]) == (33, 4)
-    assert archive["priority"] == -3
+    assert (archive["priority"], stored["webhook"]) == (-3, "https://example.org/a")
     assert datetime.fromisoformat(stored["next_run_at"]) > datetime.now(UTC)
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from reelmill.errors import NameTakenError, NotFoundError, ScheduleBusyError, UnknownModelError
+from reelmill.errors import NameTakenError, NotFoundError, ScheduleBusyError, SpecError, UnknownModelError
 from reelmill.ledger.database import Database
 from reelmill.ledger.scans import cancel_scan
 from reelmill.ledger.schedule_history import ScheduleRun, schedule_history
@@ -173,6 +173,18 @@ def test_runs_overlap_where_that_is_allowed(db: Database) -> None:
     for _ in range(2):
         make_due(db)
         assert start_due_schedules(db).started == 1
+
+
+def test_each_run_tells_the_schedules_webhook(db: Database) -> None:
+    add_schedule(db, nightly(webhook="https://example.org/a"))
+    make_due(db)
+    start_due_schedules(db)
+    (run,) = history(db)
+    assert one(db, "SELECT url || ' ' || state FROM notifications WHERE batch_id = :id", id=run.batch_id) == (
+        "https://example.org/a waiting"
+    )
+    with pytest.raises(SpecError, match="webhook"):
+        nightly(webhook="example.org/a")
 
 
 def test_by_hand_a_run_starts_at_once_and_obeys_overlap(db: Database) -> None:

@@ -58,6 +58,26 @@ def test_schedules_that_nobody_starts_are_found(mill: ServiceUrls) -> None:
     assert "cannot be started: no such time zone" in found(diagnose(), "schedules").message
 
 
+def test_webhooks_that_nobody_delivers_are_found(mill: ServiceUrls) -> None:
+    with Client() as client:
+        client.submit_many([]).notify("https://example.org/a")
+        client.submit_many([{"media": "s3://a/b", "tasks": [Caption()]}]).notify("https://example.org/b")
+    assert not [check for check in diagnose().checks if check.name == "webhooks"]
+    with psycopg.connect(mill.database_url) as connection:
+        connection.execute("UPDATE notifications SET next_try_at = now() - interval '1 hour'")
+
+    check = found(diagnose(), "webhooks")
+
+    assert (check.status, check.message) == (Status.WARN, "1 overdue: nobody delivers them")
+    assert "REELMILL_WEBHOOK_SECRET" in check.next_step
+
+
+def test_a_secret_that_is_no_url_is_hidden_whole(mill: ServiceUrls, set_environment: SetEnvironment) -> None:
+    set_environment(webhook_secret="whsec_hidden")
+
+    assert "hidden" not in str(diagnose().settings)
+
+
 def test_a_dead_redis_is_found_and_says_what_to_do(mill: ServiceUrls, set_environment: SetEnvironment) -> None:
     set_environment(redis_url=f"redis://127.0.0.1:{unused_port()}/0")
 

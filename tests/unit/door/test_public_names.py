@@ -53,6 +53,7 @@ PUBLIC = [
     "NameTakenError",
     "NoResultsError",
     "NotFoundError",
+    "NotificationView",
     "Overlap",
     "PictureError",
     "PrefixPreview",
