@@ -5,6 +5,7 @@ No test waits for the clock: a time is made due by writing it into the schedule'
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -19,9 +20,10 @@ from reelmill import Caption, Client, Generation, PrefixSpec, Schedule, Schedule
 from reelmill.embedded import ServiceUrls
 from tests.pictures import noise_clip, noise_png
 from tests.services import S3Server
+from tests.webhooks import receiving
 from tests.workers import REPOSITORY, WorkerUnderTest, rows, running_worker, wait_until
 
-SETTINGS = {"housekeeping_s": "0.1"}
+SETTINGS = {"housekeeping_s": "0.1", "webhook_secret": "s", "webhook_private_addresses": "true"}
 JOBS = """
     SELECT m.uri, j.state FROM jobs j JOIN media m ON m.job_id = j.id WHERE j.batch_id = %s ORDER BY m.uri
 """
@@ -78,8 +80,8 @@ def test_each_time_takes_what_is_new_or_changed_and_two_mills_make_one_batch(
         prefix=f"s3://{s3_server.bucket}/nightly/", tasks=(Caption(),), generation=Generation(max_new_tokens=4)
     )
     with ExitStack() as alive:
-        client = alive.enter_context(Client())
-        schedule = client.add_schedule("nightly", "0 2 * * *", archive, timezone="Europe/Berlin")
+        client, told = alive.enter_context(Client()), alive.enter_context(receiving())
+        schedule = client.add_schedule("nightly", "0 2 * * *", archive, timezone="Europe/Berlin", webhook=told.url)
         worker = alive.enter_context(running_worker(tmp_path / "worker.log", **SETTINGS))
         second = alive.enter_context(running_housekeep(tmp_path / "housekeep.log"))
 
@@ -105,6 +107,7 @@ def test_each_time_takes_what_is_new_or_changed_and_two_mills_make_one_batch(
         assert [next_run(mill, schedule).accepted for _ in range(4)] == [0] * 4
         second.kill()
         assert next_run(mill, schedule).accepted == 0, "one mill is enough"
+        wait_until(lambda: len({json.loads(body)["data"]["batch"] for _, _, body in told.received}) == 7, timeout_s=60)
     counts = "SELECT (SELECT count(*) FROM batches), (SELECT count(*) FROM scans), (SELECT count(*) FROM jobs)"
     assert rows(mill.database_url, counts) == [(7, 7, 6)]
     history = "SELECT state, count(*), count(DISTINCT batch_id) FROM reelmill.schedule_history GROUP BY 1"
