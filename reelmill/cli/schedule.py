@@ -66,6 +66,8 @@ def add(
         typer.Option(help="Keys like this. Repeatable.", show_default="images and videos", rich_help_panel=WHICH),
     ] = None,
     exclude: Annotated[list[str] | None, typer.Option(help="But not these. Repeatable.", rich_help_panel=WHICH)] = None,
+    min_bytes: Annotated[int | None, typer.Option(help="Not smaller ones.", rich_help_panel=WHICH)] = None,
+    max_bytes: Annotated[int | None, typer.Option(help="Not larger ones.", rich_help_panel=WHICH)] = None,
     dedupe: Annotated[
         str, typer.Option(metavar="none|content", help="Answer equal content once.", rich_help_panel=WHICH)
     ] = "none",
@@ -102,10 +104,8 @@ def add(
     archive = {
         "prefix": prefix,
         "tasks": tasks_of(caption, ask or (), ground or ()),
-        "include": include or (),
-        "exclude": exclude or (),
+        **given(include=include, exclude=exclude, min_bytes=min_bytes, max_bytes=max_bytes, limit=limit),
         "dedupe": dedupe,
-        "limit": limit,
         "only_new": not force,
         "sampling": given(num_segments=num_segments, window_s=window, max_tiles=max_tiles),
         "generation": given(max_new_tokens=max_new_tokens),

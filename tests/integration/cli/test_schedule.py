@@ -29,16 +29,30 @@ def make_due(database: Database) -> None:
 
 
 def test_what_is_added_is_stored_whole_and_says_when_it_runs(database: Database) -> None:
-    options = ("--include", "*.jpg", "--exclude", "*/tmp/*", "--limit", 9, "--dedupe", "content", "--label", "k=v")
+    options = (
+        "--include",
+        "*.jpg",
+        "--exclude",
+        "*/tmp/*",
+        "--limit",
+        9,
+        "--max-bytes",
+        5000,
+        "--dedupe",
+        "content",
+        "--label",
+        "k=v",
+    )
     how = ("--max-new-tokens", 33, "--num-segments", 4, "--priority", -3, "--overlap", "allow", "--catch-up", "all")
     told = ("--webhook", "https://example.org/a")
-    ran = schedule(*NIGHTLY, *ASKED, *options, *how, *told, "--json")
+    ran = schedule(*NIGHTLY, *ASKED, *options, *sizes, *how, *told, "--json")
     assert ran.code == 0
     stored = ran.json
     archive = stored["archive"]
     assert (stored["schedule"], stored["overlap"], stored["catch_up"]) == ("nightly", "allow", "all")
     assert [task["kind"] for task in archive["tasks"]] == ["caption", "ask"]
     assert (archive["include"], archive["exclude"], archive["limit"]) == (["*.jpg"], ["*/tmp/*"], 9)
+    assert (archive["min_bytes"], archive["max_bytes"]) == (None, 5000)
     assert (archive["dedupe"], archive["only_new"], archive["labels"]) == ("content", True, {"k": "v"})
     assert (archive["generation"]["max_new_tokens"], archive["sampling"]["num_segments"]) == (33, 4)
     assert (archive["priority"], stored["webhook"]) == (-3, "https://example.org/a")
