@@ -29,20 +29,8 @@ def make_due(database: Database) -> None:
 
 
 def test_what_is_added_is_stored_whole_and_says_when_it_runs(database: Database) -> None:
-    options = (
-        "--include",
-        "*.jpg",
-        "--exclude",
-        "*/tmp/*",
-        "--limit",
-        9,
-        "--max-bytes",
-        5000,
-        "--dedupe",
-        "content",
-        "--label",
-        "k=v",
-    )
+    options = ("--include", "*.jpg", "--exclude", "*/tmp/*", "--limit", 9, "--dedupe", "content", "--label", "k=v")
+    sizes = ("--max-bytes", 5000)
     how = ("--max-new-tokens", 33, "--num-segments", 4, "--priority", -3, "--overlap", "allow", "--catch-up", "all")
     told = ("--webhook", "https://example.org/a")
     ran = schedule(*NIGHTLY, *ASKED, *options, *sizes, *how, *told, "--json")
