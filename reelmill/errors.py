@@ -12,6 +12,8 @@ ReelmillError
 ├── NotFoundError                no such job, batch or schedule
 ├── ScheduleBusyError            the schedule's last batch is not done, and its overlap is refused
 ├── DatabaseUnavailableError     Postgres does not answer
+├── DatabaseForbiddenError       the database role may not do this
+├── RoleError                    a database role that cannot be granted anything
 ├── BrokerUnavailableError       Redis does not answer
 ├── SchemaOutOfDateError         migrations not run, or newer than this code
 ├── WaitTimeoutError             .wait(timeout=…) ran out
@@ -75,6 +77,15 @@ class DatabaseUnavailableError(ReelmillError):
     code = "database_unavailable"
     transient = True
     advice = "Start it (`reelmill up` for the embedded one) or set REELMILL_DATABASE_URL"
+
+
+class DatabaseForbiddenError(ReelmillError):
+    code = "database_forbidden"
+    advice = "Connect with a role that may; the owner of the tables gives rights with `reelmill grant`"
+
+
+class RoleError(SpecError):
+    code = "role_invalid"
 
 
 class BrokerUnavailableError(ReelmillError):

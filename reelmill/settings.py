@@ -84,6 +84,10 @@ class Settings(BaseSettings):
     """Seconds that running jobs get to end after SIGTERM."""
     health_dir: Path | None = None
     """Where worker processes note that they are well, for `reelmill health`; `health` in `home` by default."""
+    metrics_port: int | None = Field(default=None, ge=1, le=65_535)
+    """Prometheus metrics are served here; further replicas take the ports after it. Nothing listens by default."""
+    metrics_host: str = "127.0.0.1"
+    """The address of it; 0.0.0.0 in a container."""
     slot_s: float = Field(default=60.0, gt=0)
     """A slot claims jobs for so long before it rings for a successor."""
     max_bells: int = Field(default=64, ge=1)

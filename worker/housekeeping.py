@@ -18,6 +18,7 @@ from reelmill.ledger.schedule_ticks import start_due_schedules
 from reelmill.ledger.sweep import sweep_elected
 from reelmill.settings import Settings
 from reelmill.urls import service_urls
+from worker.metrics import Metrics
 from worker.notifier import Notifier
 from worker.periodic import Periodic
 from worker.scanner import Scanner
@@ -32,18 +33,26 @@ class Housekeeping:
     """
 
     def __init__(
-        self, settings: Settings, database: Database, bells: Bells, make_room: Callable[[], None] | None = None
+        self,
+        settings: Settings,
+        database: Database,
+        bells: Bells,
+        make_room: Callable[[], None] | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._settings = settings
         self._database = database
         self._bells = bells
         self._make_room = make_room
+        self._metrics = metrics
 
     def tick(self) -> None:
         """One round; does nothing in processes that are not elected."""
         report = sweep_elected(self._database)
         if report is None:
             return
+        if self._metrics is not None:
+            self._metrics.swept(report)
         if report.requeued or report.failed or report.cancelled:
             log.warning("leases ran out", requeued=report.requeued, failed=report.failed, cancelled=report.cancelled)
         self._start_schedules()
@@ -71,20 +80,25 @@ def run_housekeeping(settings: Settings) -> None:
 
     Raises:
         DatabaseUnavailableError, SchemaOutOfDateError: at the start; later ones are logged and waited out.
+        WorkerConfigError: the port for metrics cannot be had.
         SystemExit: 0 after SIGTERM.
     """
     urls = service_urls(settings)
     database = Database(urls.database_url)
     database.check_schema()
+    metrics = Metrics(settings.served_model_name)
+    metrics.watch_queues(database)
+    metrics.serve(settings)
     bells = Bells(urls.redis_url, max_bells=settings.max_bells)
     scanner = Scanner(settings, database, bells, f"housekeep:{socket.gethostname()}:{os.getpid()}")
     scanning = Periodic("scanner", settings.housekeeping_s, scanner.tick)
+    housekeeping = Housekeeping(settings, database, bells, metrics=metrics)
     notifying = Periodic("notifier", settings.housekeeping_s, Notifier(settings, database).tick)
     signal.signal(signal.SIGTERM, _leave)
     scanning.start()
     notifying.start()
     try:
-        Periodic("housekeeping", settings.housekeeping_s, Housekeeping(settings, database, bells).tick).run()
+        Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick).run()
     finally:
         scanner.leave()
         scanning.stop()

@@ -26,6 +26,7 @@ from worker.drain import Drain
 from worker.heartbeat import beat
 from worker.housekeeping import Housekeeping
 from worker.leases import Leases
+from worker.metrics import Metrics
 from worker.notifier import Notifier
 from worker.periodic import Periodic
 from worker.pulse import Pulse
@@ -53,6 +54,7 @@ class WorkerProcess:
     threads: tuple[Periodic, ...]
     worker_id: str
     pulse: Pulse
+    metrics: Metrics
 
     @classmethod
     def start(cls, settings: Settings, load: LoadBackend = load_backend) -> Self:
@@ -88,7 +90,8 @@ class WorkerProcess:
         if leftovers:
             log.info("cleared downloads that a killed worker left", files=leftovers)
         runner = Runner(settings, Storage(settings), decoders, backend, download_dir)
-        housekeeping = Housekeeping(settings, database, bells, make_room=leases.make_room)
+        metrics = _metrics(settings, database, leases, decoders)
+        housekeeping = Housekeeping(settings, database, bells, make_room=leases.make_room, metrics=metrics)
         scanner = Scanner(settings, database, bells, worker_id)
         heartbeat = partial(beat, database, worker_id, leases, settings.lease_s, pulse)
         threads = (
@@ -99,11 +102,12 @@ class WorkerProcess:
         )
         for thread in threads:
             thread.start()
-        slot = Slot(settings, database, bells, leases, drain, runner, worker_id)
+        slot = Slot(settings, database, bells, leases, drain, runner, worker_id, metrics)
         pulse.saw_database()
         pulse.become("ready")
         log.info("worker ready", worker_id=worker_id, model=settings.served_model_name, path=backend.info.path)
-        return cls(settings, database, backend, decoders, drain, slot, scanner, (*threads, beating), worker_id, pulse)
+        threads = (*threads, beating)
+        return cls(settings, database, backend, decoders, drain, slot, scanner, threads, worker_id, pulse, metrics)
 
     def leave(self) -> None:
         """Stop claiming; what runs gets its grace time. Safe to call from a signal handler and more than once."""
@@ -116,12 +120,22 @@ class WorkerProcess:
         self.scanner.leave()
         for thread in self.threads:
             thread.stop()
+        self.metrics.close()
         self.backend.close()
         self.decoders.close()
         retire_worker(self.database, self.worker_id)
         self.database.close()
         self.pulse.stop()
         log.info("worker stopped", worker_id=self.worker_id)
+
+
+def _metrics(settings: Settings, database: Database, leases: Leases, decoders: DecodePool) -> Metrics:
+    metrics = Metrics(settings.served_model_name)
+    metrics.watch("reelmill_jobs_running", "Jobs that this process holds.", lambda: len(leases.tokens()))
+    metrics.watch("reelmill_waiting_tile_bytes", "Decoded, not yet used up.", lambda: decoders.live_bytes)
+    metrics.watch_queues(database)
+    metrics.serve(settings)
+    return metrics
 
 
 def _register(database: Database, worker_id: str, settings: Settings, backend: Backend) -> None:

@@ -16,16 +16,18 @@ from reelmill.ledger.claim import ClaimedJob, claim
 from reelmill.ledger.database import Database
 from reelmill.ledger.finish import acknowledge_cancel, fail, release, succeed
 from reelmill.ledger.pin import MediaPin, pin_media
-from reelmill.schema import JobResult, ReelmillError
+from reelmill.schema import JobResult, JobState, ReelmillError
 from reelmill.settings import Settings
 from worker.drain import Drain
 from worker.errors import InternalError, LeaseLostError
 from worker.leases import HeldJob, Leases
+from worker.metrics import Metrics
 from worker.runner import Pin, Runner
 from worker.storage import ObjectVersion
 
 log = structlog.get_logger(__name__)
 REPORT_RETRY_S = 1.0
+OUTCOMES = {JobState.FAILED: "failed", JobState.QUEUED: "retried", JobState.CANCELLED: "cancelled"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +41,7 @@ class Slot:
     drain: Drain
     runner: Runner
     worker_id: str
+    metrics: Metrics
 
     def run(self) -> int:
         """Work until nothing is queued, the slot's time is over or the worker drains; returns the jobs worked."""
@@ -96,26 +99,38 @@ class Slot:
 
     def _succeeded(self, held: HeldJob, result: JobResult) -> Callable[[], object]:
         def report() -> None:
-            written = succeed(self.database, held.lease, result)
-            log.info("succeeded" if written else "finished too late; another worker has it")
+            started = time.perf_counter()
+            if succeed(self.database, held.lease, result):
+                self.metrics.succeeded(result, time.perf_counter() - started)
+                log.info("succeeded")
+            else:
+                self.metrics.stopped("lost")
+                log.warning("finished too late; another worker has it")
 
         return report
 
     def _failed(self, held: HeldJob, error: ReelmillError) -> Callable[[], object]:
         def report() -> None:
             state = fail(self.database, held.lease, error)
+            self.metrics.stopped(OUTCOMES[state] if state is not None else "lost", error)
             log.warning("failed", error=str(error), code=error.code, state=state)
 
         return report
 
     def _stopped(self, held: HeldJob) -> Callable[[], object]:
-        if held.stopped_for == "cancelled":
-            return lambda: acknowledge_cancel(self.database, held.lease)
-        if held.stopped_for == "draining":
-            return lambda: release(self.database, held.lease)
-        return self._lost
+        """What is told to the ledger; the outcome is counted once it has been."""
+        tell = {"cancelled": acknowledge_cancel, "draining": release}.get(held.stopped_for or "lost")
+        if tell is None:
+            return self._lost
+
+        def report() -> None:
+            tell(self.database, held.lease)
+            self.metrics.stopped("cancelled" if held.stopped_for == "cancelled" else "released")
+
+        return report
 
     def _lost(self) -> None:
+        self.metrics.stopped("lost")
         log.warning("the lease was lost; nothing is written")
 
     def _insist(self, report: Callable[[], object]) -> None:

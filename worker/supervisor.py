@@ -20,6 +20,7 @@ from worker.replica import Replica, RestartPolicy
 log = structlog.get_logger(__name__)
 LEAVE = (signal.SIGTERM, signal.SIGINT)
 HELD_SIGNALS = (*LEAVE, signal.SIGCHLD)
+METRICS_PORT = f"{PREFIX}METRICS_PORT"
 SHORTEST_SLEEP_S = 0.01
 
 
@@ -122,7 +123,7 @@ def worker_replicas(
         Replica(
             _name(index, gpus),
             _command(gpus, as_json=as_json),
-            {**_spread_over(gpus), **environment},
+            {**_spread_over(gpus), **_with_own_port(environment, index)},
             policy or RestartPolicy(),
         )
         for index, gpus in enumerate(gpu_lists)
@@ -145,6 +146,12 @@ def _spread_over(gpus: str | None) -> dict[str, str]:
 
 def _name(index: int, gpus: str | None) -> str:
     return str(index) if gpus is None else f"{index} (GPUs {gpus})"
+
+
+def _with_own_port(environment: Mapping[str, str], index: int) -> dict[str, str]:
+    """Metrics of each replica are served beside each other's."""
+    first = environment.get(METRICS_PORT)
+    return {**environment, METRICS_PORT: str(int(first) + index)} if first else dict(environment)
 
 
 def _environment(inherited: Mapping[str, str], replicas: int) -> dict[str, str]:

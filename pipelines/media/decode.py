@@ -67,6 +67,11 @@ class DecodePool:
         self._live.watch(media.tiles)
         return media
 
+    @property
+    def live_bytes(self) -> int:
+        """Tiles that were decoded and are still held, in bytes."""
+        return self._live.bytes
+
     def wait_for_room(self, cancellation: Cancellation | None = None) -> None:
         """Wait while `max_live_bytes` of decoded tiles are held by others. Once per job, before anything is fetched.
 

@@ -14,6 +14,7 @@ from reelmill.cli import (
     ask,
     demo,
     doctor,
+    grant,
     jobs,
     manifests,
     model,
@@ -50,7 +51,7 @@ for panel, commands in {
     ),
     "Workers": (serve.worker, serve.health, serve.housekeep, workers.workers),
     "Models": (ask.ask,),
-    "This machine": (services.up, services.down, services.migrate, doctor.doctor, demo.demo),
+    "This machine": (services.up, services.down, services.migrate, grant.grant, doctor.doctor, demo.demo),
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)

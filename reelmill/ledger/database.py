@@ -13,7 +13,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from reelmill.errors import DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
+from reelmill.errors import DatabaseForbiddenError, DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
 
 SCHEMA_VERSION = "0006"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
@@ -73,6 +73,7 @@ class Database:
 
         Raises:
             DatabaseUnavailableError: Postgres does not answer, or cut the connection.
+            DatabaseForbiddenError: our role may not do this.
             SchemaOutOfDateError: a table or column is not there.
         """
         with self._typed_errors(), self._engine.begin() as connection:
@@ -113,6 +114,8 @@ class Database:
         except DBAPIError as error:
             if isinstance(error.orig, _NOT_MIGRATED):
                 raise SchemaOutOfDateError(_first_line(error), subject=self.name) from error
+            if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
+                raise DatabaseForbiddenError(_first_line(error), subject=self.name) from error
             if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
                 raise DatabaseUnavailableError(_first_line(error), subject=self.name) from error
             raise

@@ -159,3 +159,13 @@ class JobResult:
     answers: tuple[AnswerResult, ...] = ()
     groundings: tuple[GroundingResult, ...] = ()
     times: StageTimes = field(default_factory=StageTimes)
+
+    @property
+    def generated(self) -> tuple[Generated, ...]:
+        """All that the model said."""
+        seen: tuple[CaptionResult | AnswerResult | GroundingResult, ...] = (
+            *self.captions,
+            *self.answers,
+            *self.groundings,
+        )
+        return tuple(row.generated for row in seen)

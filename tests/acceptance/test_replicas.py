@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import redis
 
 from reelmill import Ask, Caption, Client, Generation, JobSpec, UnknownModelError
 from reelmill.embedded import ServiceUrls
@@ -150,6 +152,26 @@ def test_a_worker_that_starts_without_redis_works_when_redis_comes(
             job.wait(timeout=90)
             assert job.status.state == "succeeded", worker.log()
             assert worker.terminate() == 0
+
+
+def test_a_redis_user_with_the_documented_rights_is_enough(
+    mill: ServiceUrls, s3_server: S3Server, tmp_path: Path
+) -> None:
+    documented = re.search(r"^ACL SETUSER (.+)$", (REPOSITORY / "docs" / "deploy.md").read_text(), re.M)
+    assert documented is not None
+    port = _free_port()
+    with _redis(port, tmp_path), redis.Redis(port=port) as owner:
+        owner.execute_command("ACL", "SETUSER", *documented[1].split())
+        redis_url = f"redis://reelmill:PASSWORD@127.0.0.1:{port}/0"
+        with running_worker(tmp_path / "worker.log", redis_url=redis_url, **QUICK_LEASES) as worker:
+            job = Client(mill.database_url, redis_url).submit(
+                s3_server.put("acl/a.png", noise_png(1)), tasks=[Caption()], generation=SHORT
+            )
+            job.wait(timeout=90)
+            assert worker.terminate() == 0
+        # Servers before 7 refuse what clients say of themselves, which harms nothing.
+        refused = {entry[b"object"] for entry in owner.execute_command("ACL", "LOG")} - {b"client"}
+        assert not refused
 
 
 def test_a_worker_can_be_stopped_while_its_model_loads(mill: ServiceUrls, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ from tests.workers import rows
 from worker.drain import Drain
 from worker.errors import StorageUnavailableError
 from worker.leases import HeldJob, Leases
+from worker.metrics import Metrics
 from worker.runner import Pin, Runner
 from worker.slot import Slot
 from worker.storage import ObjectVersion
@@ -60,7 +61,7 @@ def slot_of(database: Database, redis_url: str, action: Callable[..., Any]) -> S
     settings = Settings(slot_s=5, lease_s=5)
     bells = Bells(redis_url, max_bells=8)
     runner = cast(Runner, ScriptedRunner(action))
-    return Slot(settings, database, bells, leases, Drain(leases, 0.01), runner, "test-worker")
+    return Slot(settings, database, bells, leases, Drain(leases, 0.01), runner, "test-worker", Metrics("default"))
 
 
 def submit(database: Database, *names: str) -> None:

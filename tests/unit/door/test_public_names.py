@@ -31,6 +31,7 @@ PUBLIC = [
     "CatchUp",
     "Client",
     "CronError",
+    "DatabaseForbiddenError",
     "DatabaseUnavailableError",
     "EmbeddedServicesError",
     "ExportError",
