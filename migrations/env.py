@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 from alembic import context
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
 
+from reelmill.ledger.database import COMPATIBLE_FROM
 from reelmill.ledger.tables import metadata
 
 MIGRATION_LOCK = 0x7265_656C_6D69_6701
@@ -28,12 +30,24 @@ def _one_at_a_time(connection: Connection) -> None:
     connection.execute(text("SET LOCAL search_path TO public"))
 
 
+def _say_whom_it_serves(connection: Connection) -> None:
+    """Leave in the database which code works with these tables: `Database.check_schema` of older code reads it.
+
+    That is what each revision says in `compatible_from`, and none serves code that an earlier one did not serve.
+    """
+    script = ScriptDirectory.from_config(context.config)
+    applied = script.iterate_revisions(context.get_context().get_current_revision(), "base")
+    oldest = max(getattr(revision.module, "compatible_from", revision.revision) for revision in applied)
+    connection.execute(text(f"COMMENT ON TABLE alembic_version IS '{COMPATIBLE_FROM} {oldest}'"))
+
+
 def run() -> None:
     """Migrate on the connection that `reelmill.ledger.migrate` hands over."""
     connection: Connection = context.config.attributes["connection"]
     _one_at_a_time(connection)
     context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
     context.run_migrations()
+    _say_whom_it_serves(connection)
 
 
 run()

@@ -18,6 +18,14 @@ from reelmill.errors import DatabaseForbiddenError, DatabaseUnavailableError, Sc
 SCHEMA_VERSION = "0006"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
 
+COMPATIBLE_FROM = "Serves code from version"
+"""What the comment of `alembic_version` begins with; a version follows."""
+_COMPATIBLE_FROM = text(
+    f"""
+    SELECT substring(obj_description('public.alembic_version'::regclass, 'pg_class') FROM '^{COMPATIBLE_FROM} (\\d+)')
+    """  # noqa: S608 - constant text
+)
+
 CONNECT_TIMEOUT_S = 5
 POOL_TIMEOUT_S = 30.0
 IDLE_BEFORE_PING_S = 20.0
@@ -86,18 +94,25 @@ class Database:
             yield connection
 
     def check_schema(self) -> None:
-        """Raise SchemaOutOfDateError unless the migrations that this code is written for have run."""
+        """Raise SchemaOutOfDateError unless this code works with the tables as they are.
+
+        They are those that it is written for, or newer ones that say that they serve it too (docs/deploy.md, "Draining
+        and upgrades").
+        """
         with self.transaction() as connection:
-            found = connection.scalar(text("SELECT to_regclass('alembic_version')"))
-            version = connection.scalar(text("SELECT version_num FROM alembic_version")) if found else None
+            found = connection.scalar(text("SELECT to_regclass('public.alembic_version')"))
+            version = connection.scalar(text("SELECT version_num FROM public.alembic_version")) if found else None
+            oldest = connection.scalar(_COMPATIBLE_FROM) if found else None
         if version is None:
             raise SchemaOutOfDateError("the tables are not there yet", subject=self.name)
-        if version != SCHEMA_VERSION:
-            raise SchemaOutOfDateError(
-                f"the tables are at version {version}, this reelmill needs {SCHEMA_VERSION}",
-                subject=self.name,
-                next_step="Install a newer reelmill" if version > SCHEMA_VERSION else "",
-            )
+        if version < SCHEMA_VERSION:
+            message = f"the tables are at version {version}, this reelmill needs {SCHEMA_VERSION}"
+            raise SchemaOutOfDateError(message, subject=self.name)
+        oldest = oldest or version
+        if oldest > SCHEMA_VERSION:
+            serve = f"the tables are at version {version} and serve code from version {oldest} on"
+            message = f"{serve}, this reelmill is of version {SCHEMA_VERSION}"
+            raise SchemaOutOfDateError(message, subject=self.name, next_step="Install a newer reelmill")
 
     def close(self) -> None:
         """Close the idle connections; the database can be used again afterwards."""

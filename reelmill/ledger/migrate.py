@@ -8,8 +8,10 @@ from pathlib import Path
 from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from alembic.script.revision import ResolutionError
+from alembic.util import CommandError
 
-from reelmill.errors import SettingsError
+from reelmill.errors import SchemaOutOfDateError, SettingsError
 from reelmill.ledger import analyst
 from reelmill.ledger.database import Database
 from reelmill.ledger.online_indexes import build_online_indexes
@@ -23,13 +25,20 @@ def upgrade(url: str, revision: str = "head") -> None:
     Raises:
         SettingsError: not a Postgres URL.
         DatabaseUnavailableError: Postgres does not answer.
+        SchemaOutOfDateError: the tables are those of a newer reelmill already.
     """
     database = Database(url, pool_size=1)
     try:
         with database.transaction() as connection:
             config = _config()
             config.attributes["connection"] = connection
-            command.upgrade(config, revision)
+            try:
+                command.upgrade(config, revision)
+            except CommandError as error:
+                if not isinstance(error.__cause__, ResolutionError):
+                    raise
+                advice = "They are newer: install the reelmill that migrated them"
+                raise SchemaOutOfDateError(str(error), subject=database.name, next_step=advice) from error
             if revision == "head":
                 analyst.install(connection)
         if revision == "head":

@@ -5,13 +5,16 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
+import migrations
 from reelmill.errors import DatabaseUnavailableError, SchemaOutOfDateError
 from reelmill.ledger.database import SCHEMA_VERSION, Database
 from reelmill.ledger.migrate import newest, upgrade
@@ -117,9 +120,17 @@ def test_tables_of_another_version_are_a_clear_error(databases: Databases, versi
         db = Database(url)
         with db.transaction() as connection:
             connection.execute(text("UPDATE alembic_version SET version_num = :version"), {"version": version})
+            connection.execute(text("COMMENT ON TABLE alembic_version IS NULL"))
         with pytest.raises(SchemaOutOfDateError, match=advice):
             db.check_schema()
         db.close()
+
+
+def test_each_migration_names_a_version_up_to_its_own_as_the_oldest_that_it_serves() -> None:
+    scripts = ScriptDirectory(str(Path(migrations.__file__).parent))
+    for revision in scripts.walk_revisions():
+        compatible_from = getattr(revision.module, "compatible_from", revision.revision)
+        assert "0001" <= compatible_from <= revision.revision, revision.path
 
 
 def test_migrating_a_database_that_does_not_answer_is_a_clear_error() -> None:
