@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from pipelines.errors import PromptError
+from pipelines.model.reader import Reader
 from pipelines.model.rope import reset_rope
 from pipelines.model.streaming import Listener
 from reelmill.schema.tasks import Generation
@@ -23,11 +24,13 @@ class RowLimits:
     Attributes:
         max_new_tokens: one per row.
         cancelled: asked for every row between tokens.
-        listeners: of each row; they hear all of its ids between tokens.
+        readers: of each row; those with `stop` texts end it. None of a beam search: what it says may still change.
+        listeners: of each of them; they hear what is certain between tokens.
     """
 
     max_new_tokens: tuple[int, ...]
     cancelled: Callable[[int], bool]
+    readers: tuple[Reader, ...] = ()
     listeners: tuple[Listener | None, ...] = ()
 
 
@@ -49,17 +52,25 @@ class Prompts:
 
 
 class _RowStop(StoppingCriteria):  # type: ignore[misc]
-    """Ends single rows of a batch; with beams, a prompt's beams end together."""
+    """Ends single rows of a batch; with beams, a prompt's beams end together.
+
+    `most` is how many tokens each row has at most; less once it stopped, because `generate` fills it up behind that.
+    """
 
     def __init__(self, limits: RowLimits) -> None:
         self._limits = limits
+        self.most = list(limits.max_new_tokens)
 
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        generated, maxima = input_ids.shape[1], self._limits.max_new_tokens
-        done = [self._limits.cancelled(row) or generated >= most for row, most in enumerate(maxima)]
-        for ids, listener, ended in zip(input_ids, self._limits.listeners, done, strict=False):
+        generated = input_ids.shape[1]
+        for row, reader in enumerate(self._limits.readers):
+            if generated < self.most[row] and reader.just_stopped(input_ids[row].tolist()):
+                self.most[row] = generated
+        done = [self._limits.cancelled(row) or generated >= most for row, most in enumerate(self.most)]
+        heard = zip(input_ids, self._limits.readers, self._limits.listeners, done, strict=False)
+        for ids, reader, listener, ended in heard:
             if listener is not None and not ended:  # whoever ends here hears the whole answer elsewhere
-                listener.hear(ids.tolist())
+                listener.hear(reader.so_far(ids.tolist()))
         return torch.tensor(done, device=input_ids.device).repeat_interleave(len(input_ids) // len(done))
 
 
@@ -82,16 +93,16 @@ def generate(
     """
     embeddings, mask = prompts.padded()
     reset_rope(language_model)
-    stops = StoppingCriteriaList([_RowStop(limits)] if limits else [])
+    stop = _RowStop(limits) if limits else None
     with torch.inference_mode():
         output = language_model.generate(
             inputs_embeds=embeddings,
             attention_mask=mask,
             generation_config=config,
-            stopping_criteria=stops,
+            stopping_criteria=StoppingCriteriaList([stop] if stop else []),
             streamer=streamer,
         )
-    maxima = limits.max_new_tokens if limits else [output.shape[1]] * len(output)
+    maxima = stop.most if stop else [output.shape[1]] * len(output)
     return [_until_stop(row[:most], config.eos_token_id) for row, most in zip(output.tolist(), maxima, strict=True)]
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from pipelines.errors import PromptError
 from pipelines.model.internvl import InternVL
 from pipelines.model.schedule import Ticket
-from pipelines.model.streaming import Listener, TextStreamer
+from pipelines.model.streaming import Listener
 from pipelines.model.template import IMAGE_CONTEXT, IMAGE_PLACEHOLDER, Conversation
 from pipelines.model.types import ChatRequest, Completion, VisualInput
 
@@ -41,14 +41,8 @@ def admit(model: InternVL, request: ChatRequest, future: Future[Completion]) -> 
         future=future,
         submitted_at=time.monotonic(),
         stretch=model.config.text.rope.stretch(len(ids), room),
-        listener=_listener(model, request),
+        listener=Listener(request.on_text) if request.on_text is not None else None,
     )
-
-
-def _listener(model: InternVL, request: ChatRequest) -> Listener | None:
-    if request.on_text is None:
-        return None
-    return Listener(TextStreamer(model.tokenizer, model.template, request.on_text))
 
 
 def _check_text(conversation: Conversation, pictures: int) -> None:

@@ -18,12 +18,14 @@ def resolve(model: InternVL, run: BatchRun) -> None:
     for row in run.rows:
         if row.ticket.future.done():
             continue
+        reader = model.reader(row.ticket.generation)
+        answer = reader.answer(row.token_ids)
         if row.ticket.listener is not None:
-            row.ticket.listener.hear(row.token_ids, whole=True)
-        stopped = model.tokenizer.stop_id in row.token_ids
+            row.ticket.listener.hear(answer)
+        stopped = model.tokenizer.stop_id in row.token_ids or reader.stopped(row.token_ids)
         row.ticket.future.set_result(
             Completion(
-                text=model.template.answer(model.tokenizer.decode(row.token_ids)),
+                text=answer,
                 raw_text=model.tokenizer.decode_raw(row.token_ids),
                 token_ids=row.token_ids,
                 prompt_tokens=len(row.ticket.ids),

@@ -95,11 +95,12 @@ def _generate(
     alive = [ticket for ticket in tickets if not watch.ended(ticket)]
     if not alive:
         return ()
+    plain = [ticket for ticket in alive if ticket.generation.num_beams == 1]
     limits = RowLimits(
         max_new_tokens=tuple(ticket.max_new_tokens for ticket in alive),
         cancelled=lambda row: watch.ended_behind_token(alive[row]),
-        # What beams say may still change; it is told when it is whole.
-        listeners=tuple(ticket.listener for ticket in alive if ticket.generation.num_beams == 1),
+        readers=tuple(model.reader(ticket.generation) for ticket in plain),
+        listeners=tuple(ticket.listener for ticket in plain),
     )
     options = plain_options(alive[0].generation) | {"max_new_tokens": max(limits.max_new_tokens)}
     config = generation_config(options, model.tokenizer.stop_id)

@@ -24,7 +24,6 @@ ONLY: Mapping[str, tuple[Any, ...]] = {
     "frequency_penalty": (0, None),
     "presence_penalty": (0, None),
     "tools": ([], None),
-    "stop": ([], None),
 }
 """Parameters that are understood only where they say what is done anyway."""
 
@@ -107,11 +106,12 @@ def _generation(body: Mapping[str, Any]) -> dict[str, Any]:
         "temperature": temperature or None,
         "top_p": body.get("top_p") if temperature else None,
         "seed": body.get("seed"),
+        "stop": body.get("stop"),
     }
     return {name: value for name, value in named.items() if value is not None}
 
 
-KNOWN = frozenset({"temperature", "top_p", "seed", "max_tokens", "max_completion_tokens"})
+KNOWN = frozenset({"temperature", "top_p", "seed", "stop", "max_tokens", "max_completion_tokens"})
 
 
 def _allowed(name: str) -> Sequence[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.template import ASKED, HOW, given, labels_of, tasks_of
+from reelmill.cli.template import ASKED, HOW, Stop, given, labels_of, tasks_of
 from reelmill.cli.wait import follow
 from reelmill.schema import DEFAULT_MODEL
 
@@ -57,6 +57,7 @@ def submit_prefix(
     max_new_tokens: Annotated[
         int | None, typer.Option(help="Longest answer.", show_default="512", rich_help_panel=HOW)
     ] = None,
+    stop: Stop = None,
     model: Annotated[str, typer.Option(help="The name that a worker serves.", rich_help_panel=HOW)] = DEFAULT_MODEL,
     priority: Annotated[int, typer.Option(help="Higher first.", rich_help_panel=HOW)] = 0,
     label: Annotated[
@@ -83,7 +84,7 @@ def submit_prefix(
         "dedupe": dedupe,
         "only_new": not force,
         "sampling": given(num_segments=num_segments, window_s=window, max_tiles=max_tiles),
-        "generation": given(max_new_tokens=max_new_tokens),
+        "generation": given(max_new_tokens=max_new_tokens, stop=stop),
         "model": model,
         "priority": priority,
         "labels": labels_of(label or ()),

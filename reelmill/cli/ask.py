@@ -1,26 +1,28 @@
-"""`ask`: one question about files here, answered in this process, printed as it is generated."""
+"""`ask`: one question about files here, printed as it is answered, by this process or another backend."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from reelmill.cli.output import Json, error_console, write_json
+from reelmill.cli.template import Stop
 from reelmill.errors import SpecError
 from reelmill.extras import extra
-from reelmill.settings import settings
+from reelmill.settings import Settings, settings
 
 if TYPE_CHECKING:
     from pipelines.analytics.scene import Scene
     from pipelines.model.types import Backend, ModelInfo
-    from reelmill.schema import Sampling
+    from reelmill.schema import Generation, Sampling
 
 History = list[tuple[str, str]]
 Quantization = Literal["none", "int8"]
+BackendName = Literal["transformers", "openai", "lmdeploy"]
 
 
 def ask(
@@ -37,6 +39,13 @@ def ask(
         int | None, typer.Option(min=1, max=128, help="Most tiles of an image; several images share them.")
     ] = None,
     max_new_tokens: Annotated[int, typer.Option(min=1, max=65536, help="The longest answer.")] = 512,
+    stop: Stop = None,
+    backend: Annotated[
+        BackendName | None,
+        typer.Option(
+            help="Who answers: this process, a server (REELMILL_OPENAI_…), LMDeploy.", show_default="transformers"
+        ),
+    ] = None,
     quantization: Annotated[
         Quantization | None, typer.Option(help="int8 needs bitsandbytes.", show_default="REELMILL_QUANTIZATION")
     ] = None,
@@ -45,35 +54,43 @@ def ask(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask a question about images or a video, here and now, without database or queue.
+    """Ask a question about images or a video, now, without database or queue.
 
     The answer is printed as it is generated; with --json, each turn is one object when it is whole.
 
     Example: `reelmill ask photo.jpg "What is on the table?" --model OpenGVLab/InternVL3-1B`
     """
     *names, question = words
-    name = model or settings().model
-    if name is None:
-        raise SpecError("no model to ask", next_step="Give `--model PATH_OR_HUB_ID`, or set REELMILL_MODEL")
+    options = {"model": model, "backend": backend, "quantization": quantization, "past_window": past_window or None}
+    in_force = _in_force(options)
     files = [_existing(Path(file)) for file in names]
+    from reelmill.schema import Generation, Sampling
+
+    generation = Generation(max_new_tokens=max_new_tokens, stop=tuple(stop or ()))
     with extra("worker", purpose="`reelmill ask`"):
-        from pipelines.model.load import load_backend
-        from reelmill.schema import Sampling
-    in_force = settings()
-    backend = load_backend(
-        name,
-        revision=in_force.model_revision if model is None else None,
-        dtype=in_force.dtype,
-        device=in_force.device,
-        quantization=quantization or in_force.quantization,
-        past_window=past_window or in_force.past_window,
-        engine=in_force.engine,
-    )
+        from worker.backends import load_backend
+    asked = load_backend(in_force)
     try:
-        scene = _scene(files, backend.info, Sampling(num_segments=segments, max_tiles=max_tiles)) if files else None
-        _talk(_Conversation(backend, scene, max_new_tokens, as_json), question, chat=chat)
+        scene = _scene(files, asked.info, Sampling(num_segments=segments, max_tiles=max_tiles)) if files else None
+        _talk(_Conversation(asked, scene, generation, as_json), question, chat=chat)
     finally:
-        backend.close()
+        asked.close()
+
+
+def _in_force(options: dict[str, Any]) -> Settings:
+    """The settings with what was given on the command line; a revision belongs to the model of the settings.
+
+    Whoever asks now does not wait for a server to come up.
+
+    Raises:
+        SpecError: no model where one has to be loaded.
+    """
+    given = {name: value for name, value in options.items() if value is not None}
+    revision = {} if options["model"] is None else {"model_revision": None}
+    in_force = settings().model_copy(update=given | revision | {"openai_start_s": 0.0})
+    if in_force.model is None and in_force.backend != "openai":
+        raise SpecError("no model to ask", next_step="Give `--model PATH_OR_HUB_ID`, or set REELMILL_MODEL")
+    return in_force
 
 
 def _existing(file: Path) -> Path:
@@ -110,21 +127,20 @@ class _Conversation:
 
     backend: Backend
     scene: Scene | None
-    max_new_tokens: int
+    generation: Generation
     as_json: bool
 
     def answer(self, question: str, history: History) -> History:
         """Show the answer, while it comes or as one JSON object; returns the history with it."""
         from pipelines.analytics.prompts import about
         from pipelines.model.types import ChatRequest
-        from reelmill.schema import Generation
 
         opening = question if history or self.scene is None else about(self.scene, question)
         request = ChatRequest(
             opening,
             None if self.scene is None else self.scene.visual,
             tuple(history),
-            Generation(max_new_tokens=self.max_new_tokens),
+            self.generation,
             on_text=None if self.as_json else _write,
         )
         said = self.backend.submit(request).result().text

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from reelmill.errors import SpecError
 
 ASKED = "What to ask"
 HOW = "How"
+Stop = Annotated[
+    list[str] | None,
+    typer.Option("--stop", metavar="TEXT", help="An answer ends before it. Repeatable.", rich_help_panel=HOW),
+]
 
 
 def tasks_of(caption: bool, questions: Sequence[str], phrases: Sequence[str]) -> list[dict[str, Any]]:

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from reelmill.schema.frozen import Frozen
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32_768)]
+
+
+StopText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
+
+
+def _several(value: Any) -> Any:
+    """One text alone is meant as a tuple of one."""
+    return (value,) if isinstance(value, str) else value
 
 
 class Caption(Frozen):
@@ -79,7 +87,12 @@ class Sampling(Frozen):
 
 
 class Generation(Frozen):
-    """How an answer is generated; greedy unless `do_sample`. Names are those of transformers."""
+    """How an answer is generated; greedy unless `do_sample`. Names are those of transformers.
+
+    Attributes:
+        stop: up to four texts; an answer ends before the first of them that it would hold. White space counts. A beam
+            search runs to its end and is cut there.
+    """
 
     max_new_tokens: int = Field(default=512, ge=1, le=65_536)
     do_sample: bool = False
@@ -89,3 +102,7 @@ class Generation(Frozen):
     repetition_penalty: float = Field(default=1.0, gt=0, le=10)
     num_beams: int = Field(default=1, ge=1, le=16)
     seed: int | None = Field(default=None, ge=0, lt=2**63)
+    # Not there where nothing is asked for: fingerprints stay what they were, and workers of the last release read it.
+    stop: Annotated[tuple[StopText, ...], BeforeValidator(_several)] = Field(
+        default=(), max_length=4, exclude_if=lambda texts: not texts
+    )

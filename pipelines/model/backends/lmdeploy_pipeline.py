@@ -17,6 +17,7 @@ from pipelines.errors import CancelledError, CheckpointError, ModelError, Pipeli
 from pipelines.model.backends.in_flight import InFlight
 from pipelines.model.backends.lmdeploy_reply import LMDeployReply
 from pipelines.model.backends.messages import Part, build_messages
+from pipelines.model.backends.saying import Saying
 from pipelines.model.backends.sheets import picture_grid, picture_sheet
 from pipelines.model.checkpoint import CheckpointFiles, locate
 from pipelines.model.config import CheckpointConfig, quantisation, read_config
@@ -104,7 +105,8 @@ class LMDeployBackend:
 
     def _talk(self, request: ChatRequest, submitted_at: float, unwanted: threading.Event) -> Completion:
         """Runs in a thread; between two tokens it sees that it is unwanted."""
-        reply = LMDeployReply(self._template, submitted_at)
+        saying = Saying(request, self._template.stop)
+        reply = LMDeployReply(saying, submitted_at)
         messages = build_messages(request, _pictures(request.visual), image_token=_IMAGE_TOKEN)
         session = self._pipeline.session()
         try:
@@ -115,6 +117,10 @@ class LMDeployBackend:
                     session.abort()
                     raise CancelledError("cancelled")
                 reply.hear(piece)
+                # LMDeploy's own `stop_words` are single tokens.
+                if saying.stopped:
+                    session.abort()
+                    break
         finally:
             session.close()
         return reply.completion()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipelines.errors import ContextExceededError, ModelError, ModelServerError, PromptError
-from pipelines.model.template import Template
+from pipelines.model.backends.saying import Saying
 from pipelines.model.types import Completion
 
 _ENDINGS: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
@@ -19,10 +19,9 @@ _PERMANENT = ("invalid_request", "unsupported_feature", "preprocess_failed")
 class LMDeployReply:
     """Adds up the `lmdeploy.messages.Response`s of one answer; each holds what is new in it."""
 
-    template: Template
+    saying: Saying
     submitted_at: float
     started_at: float = field(default_factory=time.perf_counter)
-    _pieces: list[str] = field(default_factory=list)
     _token_ids: list[int] = field(default_factory=list)
     _first_at: float | None = None
     _last: Any = None
@@ -30,9 +29,9 @@ class LMDeployReply:
     def hear(self, piece: Any) -> None:
         """Take the next piece."""
         self._first_at = self._first_at or time.perf_counter()
-        self._pieces.append(piece.text)
         self._token_ids += piece.token_ids or ()
         self._last = piece
+        self.saying.add(piece.text)
 
     def completion(self) -> Completion:
         """The whole answer.
@@ -42,11 +41,11 @@ class LMDeployReply:
             ModelServerError: the engine failed or broke off.
         """
         finish_reason = self._finish_reason()
-        said, ended_at = "".join(self._pieces), time.perf_counter()
+        ended_at = time.perf_counter()
         first_at = self._first_at or ended_at
         return Completion(
-            text=self.template.answer(said),
-            raw_text=said,
+            text=self.saying.whole(),
+            raw_text=self.saying.said,
             token_ids=tuple(self._token_ids),
             prompt_tokens=self._last.input_token_len,
             finish_reason=finish_reason,
@@ -57,6 +56,8 @@ class LMDeployReply:
         )
 
     def _finish_reason(self) -> Literal["stop", "length"]:
+        if self.saying.stopped:
+            return "stop"
         if self._last is None or self._last.finish_reason not in _ENDINGS:
             raise self._failure()
         return _ENDINGS[self._last.finish_reason]

@@ -17,6 +17,7 @@ from pipelines.model.backends.messages import build_messages
 from pipelines.model.backends.picture_parts import PictureParts
 from pipelines.model.backends.reply import Reply
 from pipelines.model.backends.request_fields import request_fields
+from pipelines.model.backends.saying import Saying
 from pipelines.model.types import ChatRequest, Completion, ModelInfo
 
 _CONNECT_S = 10.0
@@ -101,7 +102,7 @@ class OpenAIBackend:
         messages: list[Any] = build_messages(
             request, pictures, system_message=server.system_message, image_token=server.image_token
         )
-        reply = Reply(server.name, submitted_at)
+        reply = Reply(Saying(request), server.name, submitted_at)
         stream = await self._client.chat.completions.create(
             model=self._info.path,
             messages=messages,
@@ -111,7 +112,8 @@ class OpenAIBackend:
         )
         async with stream:
             async for chunk in stream:
-                reply.hear(chunk)
+                if not reply.hear(chunk):
+                    break
         return reply.completion()
 
     async def _look_up(self) -> ModelInfo:

@@ -26,6 +26,8 @@ def request_fields(generation: Generation) -> dict[str, Any]:
         fields |= {"temperature": generation.temperature, "top_p": generation.top_p}
         if generation.top_k:
             fields["top_k"] = generation.top_k
+    if generation.stop:
+        fields["stop"] = list(generation.stop)
     if generation.seed is not None:
         fields["seed"] = generation.seed
     if generation.repetition_penalty != 1.0:

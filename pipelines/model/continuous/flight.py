@@ -14,6 +14,7 @@ from pipelines.model.continuous.slots import LAST_ID
 from pipelines.model.continuous.vision import Look, Vision
 from pipelines.model.continuous.visual_vocabulary import VisualVocabulary
 from pipelines.model.internvl import InternVL
+from pipelines.model.reader import Reader
 from pipelines.model.schedule import Ticket
 
 _TILES_PER_PASS = 32
@@ -35,6 +36,7 @@ class Landed:
 @dataclass(slots=True, eq=False)
 class _Flying:
     look: Look
+    reader: Reader
     started_at: float
     token_ids: list[int] = field(default_factory=list)
     vision_s: float = 0.0
@@ -46,6 +48,7 @@ class Flight:
     """What one engine generates now, used by its thread. After an exception of any method only `clear` is left."""
 
     def __init__(self, model: InternVL, budget: Budget, last_id: int = LAST_ID) -> None:
+        self._model = model
         self._language_model = twin(model.network.language_model)
         words = self._language_model.get_input_embeddings()
         per_tile = model.info.tokens_per_tile
@@ -91,7 +94,7 @@ class Flight:
                 continue
             tiles += look.unwritten_tiles
             name = next(self._names)
-            self._flying[name] = boarded[name] = _Flying(look, time.monotonic())
+            self._flying[name] = boarded[name] = _Flying(look, self._model.reader(ticket.generation), time.monotonic())
             self._siblings.started(ticket)
         self._start(boarded, budget)
         return [flying.look.ticket for flying in boarded.values()]
@@ -105,15 +108,13 @@ class Flight:
         for look in self._leaving:
             self._vision.release(look)
         self._leaving = []
-        for output in outputs:
-            self._hear(output)
-        return [self._land(output.name) for output in outputs if output.finished]
+        finished = [output.name for output in outputs if self._hear(output)]
+        return [self._land(name) for name in finished]
 
     def drop(self, ticket: Ticket) -> None:
         """End a request that is no longer wanted."""
         name = next(name for name, flying in self._flying.items() if flying.look.ticket is ticket)
-        if self._generator is not None:
-            self._generator.cancel(name)
+        self._forget(name)
         self._siblings.ended(ticket)
         self._leaving.append(self._flying.pop(name).look)
 
@@ -142,14 +143,26 @@ class Flight:
             ids = self._vision.prompt(flying.look)
             self._generator.add(name, ids, ticket.generation, ticket.max_new_tokens)
 
-    def _hear(self, output: Output) -> None:
+    def _hear(self, output: Output) -> bool:
+        """Take a token; whether it was the last one."""
         flying = self._flying[output.name]
         flying.token_ids.append(output.token_id)
-        if flying.look.ticket.listener is not None and not output.finished:
-            flying.look.ticket.listener.hear(flying.token_ids)
         if flying.spoken_at is None:
             flying.spoken_at = time.monotonic()
             self._siblings.prefilled(flying.look.ticket)
+        if output.finished:
+            return True
+        if flying.reader.just_stopped(flying.token_ids):
+            self._forget(output.name)
+            return True
+        if flying.look.ticket.listener is not None:
+            flying.look.ticket.listener.hear(flying.reader.so_far(flying.token_ids))
+        return False
+
+    def _forget(self, name: str) -> None:
+        """Give its place in the cache back before it said all that it may."""
+        if self._generator is not None:
+            self._generator.cancel(name)
 
     def _land(self, name: str) -> Landed:
         flying = self._flying.pop(name)

@@ -6,7 +6,7 @@ import hashlib
 
 from pipelines.analytics.prompts import CAPTION_PROMPTS, GROUND_PROMPT, PLACEHOLDER
 from reelmill.ledger.fingerprint import PROMPTS_VERSION, Fingerprints, FoundObject
-from reelmill.schema import Caption, PrefixSpec
+from reelmill.schema import Caption, Generation, PrefixSpec
 
 WORDS_OF_VERSION = {1: "b15faf6d0e371a45"}
 
@@ -22,6 +22,15 @@ def test_a_fingerprint_is_the_same_in_every_process_and_release() -> None:
     found = FoundObject("s3://a/b/c.jpg", '"etag"', 10)
     made = Fingerprints(spec, {"path": "org/m", "dtype": "bfloat16"}).of(found)
     assert str(made) == "27df24be-0749-e48b-0170-5baf16e7e0c2", "archives would be worked anew after an upgrade"
+
+
+def test_stops_change_a_fingerprint_and_none_leave_it_as_it_was() -> None:
+    found = FoundObject("s3://a/b/c.jpg", '"etag"', 10)
+    plain, none, some = (
+        Fingerprints(PrefixSpec(prefix="s3://a/b/", tasks=(Caption(),), generation=generation), {}).of(found)
+        for generation in (Generation(), Generation(stop=()), Generation(stop=("\n",)))
+    )
+    assert plain == none != some
 
 
 def test_equal_content_has_one_fingerprint_at_any_key_only_where_that_was_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from safetensors.torch import load_file, save_file
 
 from reelmill.cli.app import main
 from reelmill.settings import settings
+
+from tests.faulty_server import faulty_server, good
+from tests.lmdeploy_stand_in import as_module
+from tests.workers import SHAPES_MODEL
 
 from .conftest import CASE, GOLDEN
 
@@ -170,6 +175,37 @@ def test_a_question_about_a_picture_is_answered(run: Run) -> None:
     code, out, _ = run("ask", str(picture), question, "--model", str(CASE), "--max-new-tokens", "24")
     assert code == 0
     assert out.strip() == recorded["response"]
+
+
+def test_an_answer_ends_before_a_stop(run: Run) -> None:
+    turn = json.loads((CASE / "golden.json").read_bytes())["conversations"]["text"]
+    stop = turn["response"][5:8]
+    words = ("ask", turn["question"], "--model", str(CASE), "--max-new-tokens", "24", "--stop", stop, "--stop", "?!")
+    code, out, _ = run(*words)
+    assert (code, out) == (0, turn["response"].split(stop)[0].strip() + "\n")
+
+
+def test_a_server_is_asked_likewise(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    with faulty_server(good) as server:
+        monkeypatch.setenv("REELMILL_OPENAI_BASE_URL", server.base_url)
+        settings.cache_clear()
+        assert run("ask", "Who?", "--backend", "openai")[:2] == (0, "re: Who?\n")
+        picture = str(GOLDEN / "inputs" / "img0_rgba.png")
+        assert run("ask", picture, "What?", "--backend", "openai", "--model", "m", "--stop", "##")[0] == 0
+        assert server.requests[1]["stop"] == ["##"]
+        gone = server.base_url
+    monkeypatch.setenv("REELMILL_OPENAI_BASE_URL", gone)
+    settings.cache_clear()
+    code, _, err = run("ask", "Who?", "--backend", "openai")
+    assert (code, "cannot be reached" in err) == (1, True)
+
+
+def test_lmdeploy_is_asked_likewise(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "lmdeploy", as_module())
+    monkeypatch.setattr("worker.backends.find_spec", lambda name: name)
+    words = ("ask", "How are you?", "--max-new-tokens", "8", "--model", str(SHAPES_MODEL), "--backend")
+    (code, out, _), ours = run(*words, "lmdeploy"), run(*words, "transformers")
+    assert (code, out) == (0, ours[1])
 
 
 def test_a_chat_goes_on_with_its_history(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

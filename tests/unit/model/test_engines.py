@@ -35,6 +35,10 @@ def text(question: str, **settings: object) -> ChatRequest:
     return ChatRequest(question, generation=Generation(**{"max_new_tokens": NEW_TOKENS, **settings}))
 
 
+def stopping(*stop: str) -> Generation:
+    return Generation(max_new_tokens=NEW_TOKENS, stop=stop)
+
+
 class TestAnswers:
     def test_every_recorded_conversation_alone_gives_its_ids(self, engine: Backend, golden: Golden) -> None:
         for name in golden.single:
@@ -155,6 +159,47 @@ class TestListening:
             for name, future in futures.items():
                 assert future.result(PATIENCE_S).token_ids == golden.ids(name)
         assert len([record for record in caplog.records if "listener" in record.message]) == 2
+
+
+class TestStops:
+    def test_an_answer_ends_before_its_stop_with_the_token_that_completes_it(
+        self, engine: Backend, model: InternVL, golden: Golden
+    ) -> None:
+        """Beside a neighbour that goes on, and one that stops at something that it never says."""
+        whole = {name: golden.conversation(name)["response"] for name in ("text", "single_image_other", "video")}
+        stop = whole["text"][5:8]
+        requests = {
+            "text": golden.request("text", generation=stopping(stop, "never said")),
+            "single_image_other": golden.request("single_image_other"),
+            "video": golden.request("video", generation=stopping("never said")),
+        }
+        futures = {name: engine.submit(request) for name, request in requests.items()}
+        said = {name: future.result(PATIENCE_S) for name, future in futures.items()}
+        ids, stopped = golden.ids("text"), said["text"]
+        assert (stopped.text, stopped.finish_reason) == (whole["text"].split(stop)[0].strip(), "stop")
+        assert stop in stopped.raw_text
+        assert stopped.token_ids == ids[: len(stopped.token_ids)]
+        assert stop not in model.tokenizer.decode(ids[: len(stopped.token_ids) - 1])
+        for name in ("single_image_other", "video"):
+            assert (said[name].text, said[name].token_ids) == (whole[name], golden.ids(name))
+
+    @pytest.mark.parametrize("settings", [{}, {"do_sample": True, "seed": 3}, {"num_beams": 2}])
+    def test_nobody_hears_a_part_of_a_stop(self, engine: Backend, golden: Golden, settings: dict[str, object]) -> None:
+        question = golden.asked("text")
+        free = engine.submit(text(question, **settings)).result(PATIENCE_S)
+        # Stops at every place, of several tokens: the pieces before them must not begin them.
+        for place in range(1, min(len(free.text) - 4, 12)):
+            stop, pieces = free.text[place : place + 4], []
+            generation = Generation(max_new_tokens=NEW_TOKENS, stop=(stop,), **settings)
+            request = ChatRequest(question, generation=generation, on_text=pieces.append)
+            said = engine.submit(request).result(PATIENCE_S)
+            assert "".join(pieces) == said.text == free.text.split(stop)[0].strip()
+            assert said.finish_reason == "stop"
+
+    def test_the_published_chat_heeds_it_too(self, model: InternVL, golden: Golden) -> None:
+        whole = golden.conversation("text")["response"]
+        said = model.chat(None, golden.asked("text"), stopping(whole[5:8]))
+        assert said == whole.split(whole[5:8])[0].strip()
 
 
 class TestRefusals:

@@ -91,6 +91,24 @@ def test_settings_go_along_and_the_checkpoint_is_described(backend: LMDeployBack
     assert (info.backend, info.family, info.template, info.tile_size) == ("lmdeploy", "qwen2", "internvl2_5", 112)
 
 
+def test_an_answer_is_heard_and_its_session_aborted_at_a_stop(backend: LMDeployBackend) -> None:
+    short, pieces = Generation(max_new_tokens=12), []
+    request = ChatRequest("<image>\nDescribe it.", pictures((100, 100)), generation=short, on_text=pieces.append)
+    whole = backend.submit(request).result(LONG_S)
+    assert "".join(pieces) == whole.text
+    assert len(pieces) > 1
+    stop = whole.text[3:6]
+    pieces.clear()
+    said = backend.submit(replace(request, generation=Generation(max_new_tokens=12, stop=(stop,)))).result(LONG_S)
+    assert (said.text, said.finish_reason) == (whole.text.split(stop)[0].strip(), "stop")
+    assert "".join(pieces) == said.text
+    assert said.token_ids == whole.token_ids[: len(said.token_ids)] != whole.token_ids
+    assert [session.aborted for session in pipeline_of(backend).sessions] == [False, True]
+    pipeline_of(backend).endless = True
+    endless = replace(request, generation=Generation(stop=("xxxx",)))
+    assert backend.submit(endless).result(LONG_S).finish_reason == "stop"
+
+
 def test_a_cancelled_request_is_aborted_between_two_tokens(backend: LMDeployBackend) -> None:
     pipeline, cancellation = pipeline_of(backend), Cancellation()
     pipeline.endless = True

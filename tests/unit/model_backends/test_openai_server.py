@@ -75,6 +75,45 @@ def test_of_several_models_one_must_be_named() -> None:
         OpenAIBackend(OpenAIServer(server.base_url, model="b")).close()
 
 
+def test_an_answer_ends_before_its_stop_whether_or_not_the_server_ends_it_there() -> None:
+    asked, pieces = Generation(stop=("\nUser:", "##")), []
+    counted = {**chunk(None, "stop"), "usage": {"prompt_tokens": 5, "completion_tokens": 4, "total_tokens": 9}}
+    for behaviour, tokens in (
+        (streams(chunk(" one"), chunk(" two\nUs"), chunk("er: three"), counted), 4),
+        (streams(chunk(" one"), chunk(" two"), counted), 4),
+        (streams(chunk(" one"), chunk(" two\n"), chunk("User:"), chunk("more")), 3),
+    ):
+        with asking(behaviour) as (server, backend):
+            request = ChatRequest("?", generation=asked, on_text=pieces.append)
+            answer = backend.submit(request).result(timeout=LONG_S)
+        assert server.requests[0]["stop"] == ["\nUser:", "##"]
+        assert (answer.text, answer.finish_reason, answer.output_tokens) == ("one two", "stop", tokens)
+        assert "".join(pieces) == "one two"
+        assert len(pieces) == 2
+        pieces.clear()
+
+
+def test_a_server_that_talks_on_behind_a_stop_is_left() -> None:
+    with asking(endless) as (server, backend):
+        answer = backend.submit(ChatRequest("?", generation=Generation(stop=("aaa",)))).result(timeout=LONG_S)
+        assert server.hung_up.wait(LONG_S)
+    assert (answer.text, answer.finish_reason) == ("", "stop")
+
+
+def test_what_is_said_is_heard_while_it_is_said() -> None:
+    cancellation, pieces = Cancellation(), []
+
+    def heard(piece: str) -> None:
+        pieces.append(piece)
+        if len(pieces) == 2:
+            cancellation.cancel()
+
+    with asking(endless) as (_, backend):
+        future = backend.submit(ChatRequest("?", cancellation=cancellation, on_text=heard))
+        assert isinstance(error_of(future), CancelledError)
+    assert pieces[:2] == ["a", "a"]
+
+
 def test_a_length_that_was_reached_is_told() -> None:
     with asking(streams(chunk("a"), chunk("b", "length"))) as (_, backend):
         answer = backend.submit(ChatRequest("?")).result(timeout=LONG_S)
