@@ -112,7 +112,21 @@ def test_without_a_living_worker_of_that_model_workers_ends_with_1(mill: Service
 
 def test_a_dry_run_checks_and_shows_but_touches_nothing(mill: ServiceUrls) -> None:
     shown = reelmill("submit", "s3://b/1", "s3://b/2", "--caption", "--ask", "[red]why?", "--dry-run")
-    told = reelmill("submit", "s3://b/1", "--ground", "a dog", "--bound", 1, 2, "--dry-run", "--json")
+    told = reelmill(
+        "submit",
+        "s3://b/1",
+        "--ground",
+        "a dog",
+        "--bound",
+        1,
+        2,
+        "--stop",
+        "\n",
+        "--stop",
+        ". ",
+        "--dry-run",
+        "--json",
+    )
     wrong = reelmill("submit", "s3://b/1", "https://b/2", "--caption", "--dry-run", "--json")
 
     assert shown.code == 0
@@ -122,6 +136,7 @@ def test_a_dry_run_checks_and_shows_but_touches_nothing(mill: ServiceUrls) -> No
     assert told.json["dry_run"] is True
     assert told.json["specs"][0]["tasks"] == [{"kind": "ground", "phrases": ["a dog"]}]
     assert told.json["specs"][0]["sampling"]["bound"] == [1.0, 2.0]
+    assert told.json["specs"][0]["generation"]["stop"] == ["\n", ". "]
     assert (wrong.code, wrong.error["code"]) == (2, "uri_scheme_unknown")
     with psycopg.connect(mill.database_url) as connection:
         assert connection.execute("SELECT count(*) FROM jobs").fetchone() == (0,)

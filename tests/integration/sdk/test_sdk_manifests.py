@@ -161,7 +161,7 @@ def test_an_openai_batch_is_answered_in_its_own_format(
 ) -> None:
     file = written(
         tmp_path / "requests.jsonl",
-        request("one", temperature=0, seed=7),
+        request("one", temperature=0, seed=7, stop="###"),
         request("two", images=("s3://b/1.jpg", "s3://b/bad.jpg"), temperature=0.5),
         request("bad", images=("s3://b/bad.jpg",)),
         request("choices", n=2),
@@ -173,12 +173,12 @@ def test_an_openai_batch_is_answered_in_its_own_format(
     stored = rows(
         mill.database_url,
         "SELECT labels->>'custom_id', tasks->0->'questions'->>0, (generation->>'max_new_tokens')::int,"
-        " (generation->>'do_sample')::bool, generation->>'seed' FROM jobs ORDER BY id",
+        " (generation->>'do_sample')::bool, generation->>'seed', generation->'stop'->>0 FROM jobs ORDER BY id",
     )
     assert stored == [
-        ("one", "Be brief.\nWhat is it?", 50, False, "7"),
-        ("two", "Be brief.\nWhat is it?", 50, True, None),
-        ("bad", "Be brief.\nWhat is it?", 50, False, None),
+        ("one", "Be brief.\nWhat is it?", 50, False, "7", "###"),
+        ("two", "Be brief.\nWhat is it?", 50, True, None, None),
+        ("bad", "Be brief.\nWhat is it?", 50, False, None, None),
     ]
     said = replace(
         result(), captions=(), groundings=(), answers=(AnswerResult(0, 0, 0, "What is it?", words("a cat")),)

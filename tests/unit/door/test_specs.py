@@ -51,6 +51,14 @@ def test_the_error_names_the_field_as_the_user_wrote_it(fields: dict[str, object
     assert caught.value.message
 
 
+def test_stops_keep_their_white_space_and_jobs_without_any_are_written_as_before() -> None:
+    assert Generation(stop="\n\n").stop == Generation(stop=["\n\n"]).stop == ("\n\n",)
+    asked, plain = Generation(stop=(" a ",)), Generation()
+    assert Generation.model_validate_json(asked.model_dump_json()) == asked
+    assert "stop" not in plain.model_dump_json()
+    assert Generation.model_validate_json(plain.model_dump_json()) == plain
+
+
 @pytest.mark.parametrize(
     ("build", "subject"),
     [
@@ -59,6 +67,10 @@ def test_the_error_names_the_field_as_the_user_wrote_it(fields: dict[str, object
         (lambda: Caption(prompt=" "), "prompt"),
         (lambda: Sampling(num_segments=0), "num_segments"),
         (lambda: Generation(temprature=1), "temprature"),
+        (lambda: Generation(stop=("a", "")), "stop[1]"),
+        (lambda: Generation(stop=("a\0",)), "stop[0]"),
+        (lambda: Generation(stop=tuple("abcde")), "stop"),
+        (lambda: Generation(stop=("a" * 257,)), "stop[0]"),
         (lambda: JobSpec(media=(MEDIA,), tasks=()), "tasks"),
     ],
 )

@@ -14,7 +14,6 @@ from safetensors.torch import load_file, save_file
 
 from reelmill.cli.app import main
 from reelmill.settings import settings
-
 from tests.faulty_server import faulty_server, good
 from tests.lmdeploy_stand_in import as_module
 from tests.workers import SHAPES_MODEL
