@@ -12,8 +12,10 @@ from pathlib import Path
 
 NAMES = sorted(
     path.stem
-    for path in Path(__file__).parent.glob("*.py")
-    if not path.stem.startswith("_") and path.stem not in {"mill", "instant"}
+    for path in Path(__file__).parent.iterdir()
+    if (path.suffix == ".py" or (path / "__init__.py").exists())
+    and not path.stem.startswith("_")
+    and path.stem not in {"mill", "instant"}
 )
 
 

@@ -30,8 +30,8 @@ class AvReader:
 
     @property
     def decode_errors(self) -> int:
-        """Damaged packets and frames met so far; what was not wanted and could be skipped is not met."""
-        return self._careful.decode_errors
+        """Damage of the container, and damaged packets and frames met so far; what could be skipped is not met."""
+        return self._video.index.damaged + self._careful.decode_errors
 
     def read(self, indices: Sequence[int], at_least: Size | None = None) -> Iterator[ReadFrame]:
         """One RGB frame per index. Damage in a file that is read by ranges is looked at when it is here as a whole."""

@@ -32,7 +32,7 @@ def decord_reads(video: VideoFile) -> bool:
     """
     # Without moving the file, whose position is PyAV's by now.
     binary = os.pread(video.source.file.fileno(), 1, 0) in (b"\x00", b"\x1a")
-    known = video.info.codec in CODECS and video.pixel_format in PIXEL_FORMATS
+    known = video.info.codec in CODECS and video.pixel_format in PIXEL_FORMATS and not video.index.damaged
     return (
         binary and known and video.index.closed and video.source.format.reader_format in DEMUXERS and _decord_is_here()
     )

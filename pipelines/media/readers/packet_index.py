@@ -14,9 +14,14 @@ from av.video.stream import VideoStream
 
 from pipelines.media.ranges import Extent
 from pipelines.media.readers.clean_starts import clean_start_check
+from pipelines.media.readers.complaints import complaints
 
 SEEKABLE_DEMUXERS = frozenset({"mov", "matroska", "avi"})
 """Their own index leads to a keyframe; elsewhere a seek may land between two, and frames would come out damaged."""
+UNSURE_CODECS = frozenset({"vp8", "vp9"})
+"""Their decoders make a picture of anything."""
+LOST_SECTOR = bytes(32)
+"""Zeros where a disk or an upload lost a part; arithmetic coding hardly gives so many together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class PacketIndex:
     keyframes: ascending; empty when seeking is not safe.
     closed: every keyframe is a clean start: nothing shown after it needs what came before.
     places: of the packets; None where nobody has asked.
+    damaged: places in the container where it could not be read, whatever was lost there.
     """
 
     frame_count: int
@@ -63,6 +69,7 @@ class PacketIndex:
     keyframes: tuple[Keyframe, ...]
     closed: bool = False
     places: PacketPlaces | None = None
+    damaged: int = 0
 
     def index_at(self, time: int) -> int:
         """The frame shown at a time."""
@@ -100,20 +107,24 @@ def index_packets(container: InputContainer, stream: VideoStream, demuxer: str) 
     keys: list[int] = []
     starts_clean = clean_start_check(stream)
     closed = True
-    try:
-        for packet in container.demux(stream):
-            if packet.size == 0 or packet.is_discard:
-                continue
-            times.append(packet.pts)
-            if packet.is_keyframe and packet.pts is not None:
-                keys.append(packet.pts)
-                closed = closed and starts_clean(packet)
-    except MemoryError:
-        raise
-    except av.FFmpegError:
-        # A damaged tail: what was found before it can still be read.
-        pass
-    return replace(_index_of(times, keys, demuxer), closed=closed and bool(keys))
+    unsure = stream.codec_context.codec.canonical_name in UNSURE_CODECS
+    damaged = 0
+    with complaints(demuxer) as heard:
+        try:
+            for packet in container.demux(stream):
+                if packet.size == 0 or packet.is_discard:
+                    continue
+                damaged += int(packet.is_corrupt or (unsure and LOST_SECTOR in bytes(packet)))
+                times.append(packet.pts)
+                if packet.is_keyframe and packet.pts is not None:
+                    keys.append(packet.pts)
+                    closed = closed and starts_clean(packet)
+        except MemoryError:
+            raise
+        except av.FFmpegError:
+            # A damaged tail: what was found before it can still be read.
+            damaged += 1
+    return replace(_index_of(times, keys, demuxer), closed=closed and bool(keys), damaged=damaged + heard.count)
 
 
 def _index_of(times: list[int | None], keys: list[int], demuxer: str) -> PacketIndex:

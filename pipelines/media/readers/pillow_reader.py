@@ -11,6 +11,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipelines.errors import MediaError, MediaTooLargeError, NotMediaError, TruncatedMediaError
 from pipelines.media.readers.base import ReadFrame, check_pixels
+from pipelines.media.readers.jpeg_damage import jpeg_damage
+from pipelines.media.readers.png_damage import check_png
 from pipelines.media.readers.png_pixels import is_plain_png, png_pixels
 from pipelines.media.readers.timeline import Timeline, read_timeline
 from pipelines.media.source import MediaSource
@@ -29,9 +31,9 @@ class PillowReader:
         NotMediaError, TruncatedMediaError, MediaError: the header cannot be read.
     """
 
-    decode_errors = 0
-
     def __init__(self, source: MediaSource) -> None:
+        self.decode_errors = 0
+        self._looked = False
         self._source = source
         timeline = read_timeline(source) if source.format.family == "animation" else Timeline(())
         self._timeline = timeline if len(timeline.durations_s) > 1 else Timeline((), timeline.hidden_frames)
@@ -66,11 +68,26 @@ class PillowReader:
     def _picture(self, index: int) -> Picture:
         with _pillow_errors(self._source), _pillow_pixel_limit(self._source):
             if self._plain_png and (pixels := png_pixels(self._source.file)) is not None:
+                # FFmpeg has looked at the checksums.
+                if not pixels[-1].any():
+                    check_png(self._source, lengths=True)
                 return pixels
             if self._timeline.durations_s:
                 self._image.seek(index + self._timeline.hidden_frames)
+            self._image.load()
+            self._look_for_damage()
             upright = ImageOps.exif_transpose(self._image) if self._orientation() > 1 else self._image
             return upright.convert("RGB")
+
+    def _look_for_damage(self) -> None:
+        """Once per file. A last row of nothing but zeros may be one that never came."""
+        if self._looked:
+            return
+        self._looked = True
+        if self._source.format.name == "png":
+            check_png(self._source, lengths=bool(self._timeline.durations_s) or _ends_in_zeros(self._image))
+        elif self._source.format.name == "jpeg":
+            self.decode_errors = jpeg_damage(self._source.file, self._image)
 
     def _timestamp_s(self, index: int) -> float | None:
         return self._starts_s[index] if self._timeline.durations_s else None
@@ -97,6 +114,13 @@ class PillowReader:
             duration_s=duration_s if frames else None,
             fps=frames / duration_s if frames else None,
         )
+
+
+def _ends_in_zeros(image: Image.Image) -> bool:
+    width, height = image.size
+    # The last row of an interlaced picture comes before most of the others.
+    interlaced = bool(image.info.get("interlace"))
+    return interlaced or image.crop((0, height - 1, width, height)).getbbox(alpha_only=False) is None
 
 
 def _open(source: MediaSource) -> Image.Image:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, cast
 
 import av
@@ -16,6 +16,7 @@ from pipelines.media.readers.base import check_frame_count, check_pixels
 from pipelines.media.readers.completeness import missing_part
 from pipelines.media.readers.packet_index import Keyframe, PacketIndex, index_packets, index_unread_packets
 from pipelines.media.readers.payload import find_payload
+from pipelines.media.readers.transport_damage import transport_damage
 from pipelines.media.source import MediaSource
 from pipelines.media.types import MediaInfo
 
@@ -186,6 +187,8 @@ class _Indexed:
 def _index(source: MediaSource, container: InputContainer, stream: VideoStream) -> _Indexed:
     _rewind(container, stream)
     index = index_packets(container, stream, source.format.reader_format)
+    if source.format.reader_format == "mpegts":
+        index = replace(index, damaged=index.damaged + transport_damage(source.file, stream.id))
     return _Indexed(index, _duration_s(container, stream))
 
 

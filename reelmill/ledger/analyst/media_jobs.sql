@@ -63,7 +63,7 @@ COMMENT ON COLUMN reelmill.media_jobs.fps IS
 COMMENT ON COLUMN reelmill.media_jobs.frame_count IS
     'Frames of a video; 1 for images.';
 COMMENT ON COLUMN reelmill.media_jobs.decode_errors IS
-    'Errors that the decoder met and went on from.';
+    'Damaged parts that were met and gone on from: with more than 0, what was seen may not be what was filmed.';
 COMMENT ON COLUMN reelmill.media_jobs.size_bytes IS
     'Size of the object in bytes.';
 COMMENT ON COLUMN reelmill.media_jobs.sha256 IS
