@@ -53,7 +53,7 @@ def test_the_canary_sees_who_asks(scene: Scene) -> None:
     import urllib.request
 
     with canary() as server:
-        urllib.request.urlopen(server.url).close()  # noqa: S310 - our own
+        urllib.request.urlopen(server.url).close()
         assert server.hits == 1
 
 
