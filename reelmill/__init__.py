@@ -61,8 +61,10 @@ if TYPE_CHECKING:
     from reelmill.frame import Frame
     from reelmill.job import Job
     from reelmill.job_results import JobResults, StoredMedia
+    from reelmill.ledger.forget import ForgetReport
     from reelmill.ledger.imports import ImportedLine
     from reelmill.ledger.notifications import NotificationView
+    from reelmill.ledger.purge import PurgeReport
     from reelmill.ledger.scans import ScanCounts, ScanView
     from reelmill.ledger.schedule_history import ScheduleRun
     from reelmill.ledger.schedules import ScheduleView
@@ -102,6 +104,7 @@ __all__ = [
     "DatabaseUnavailableError",
     "EmbeddedServicesError",
     "ExportError",
+    "ForgetReport",
     "Frame",
     "FrameRef",
     "Generated",
@@ -126,6 +129,7 @@ __all__ = [
     "PictureError",
     "PrefixPreview",
     "PrefixSpec",
+    "PurgeReport",
     "ReelmillError",
     "ResultRow",
     "Sampling",
@@ -160,11 +164,13 @@ _ON_DEMAND = {
     "AsyncSchedule": "reelmill.async_schedule",
     "Batch": "reelmill.batch",
     "Client": "reelmill.client",
+    "ForgetReport": "reelmill.ledger.forget",
     "Frame": "reelmill.frame",
     "ImportedLine": "reelmill.ledger.imports",
     "Job": "reelmill.job",
     "PrefixPreview": "reelmill.archive.preview",
     "NotificationView": "reelmill.ledger.notifications",
+    "PurgeReport": "reelmill.ledger.purge",
     "ResultRow": "reelmill.rows",
     "Schedule": "reelmill.schedule",
     "ScheduleRun": "reelmill.ledger.schedule_history",

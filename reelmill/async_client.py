@@ -16,9 +16,12 @@ from reelmill.async_job import AsyncJob
 from reelmill.async_schedule import AsyncSchedule
 from reelmill.batch import Batch
 from reelmill.client import Client
+from reelmill.ledger.forget import ForgetReport
+from reelmill.ledger.purge import PurgeReport
 from reelmill.ledger.search import Kind, SearchHit
 from reelmill.ledger.workers import WorkerView
-from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, PrefixSpec, Sampling, Task
+from reelmill.retention import Age
+from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, JobState, PrefixSpec, Sampling, Task
 from reelmill.schema.schedule import CatchUp, Overlap
 from reelmill.uris import MediaReference
 
@@ -193,6 +196,35 @@ class AsyncClient:
         hits = await asyncio.to_thread(client.search, query, kind=kind, batch=batch, prefix=prefix, limit=limit)
         for hit in hits:
             yield hit
+
+    async def purge(
+        self,
+        older_than: Age,
+        *,
+        states: Sequence[JobState | str] = (),
+        batch: AsyncBatch | Batch | UUID | str | None = None,
+        uris: Sequence[MediaReference] = (),
+        prefix: str = "",
+        dry_run: bool = False,
+    ) -> PurgeReport:
+        """As `Client.purge`."""
+        client = await self._client()
+        which = batch.id if isinstance(batch, AsyncBatch) else batch
+        return await asyncio.to_thread(
+            client.purge, older_than, states=states, batch=which, uris=uris, prefix=prefix, dry_run=dry_run
+        )
+
+    async def forget(
+        self,
+        *uris: MediaReference,
+        prefix: str = "",
+        batch: AsyncBatch | Batch | UUID | str | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReport:
+        """As `Client.forget`."""
+        client = await self._client()
+        which = batch.id if isinstance(batch, AsyncBatch) else batch
+        return await asyncio.to_thread(client.forget, *uris, prefix=prefix, batch=which, dry_run=dry_run)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -18,14 +18,17 @@ from reelmill.errors import NotFoundError, SpecError
 from reelmill.job import Job
 from reelmill.ledger import views
 from reelmill.ledger.database import Database
+from reelmill.ledger.forget import ForgetReport
+from reelmill.ledger.purge import PurgeReport
 from reelmill.ledger.scans import start_scan
 from reelmill.ledger.schedules import add_schedule, list_schedules, schedule_view
 from reelmill.ledger.search import KINDS, RANKED, Kind, SearchHit, search
 from reelmill.ledger.submit import NewBatch, submit_jobs
 from reelmill.ledger.workers import WorkerView, list_workers
 from reelmill.mill import Mill
+from reelmill.retention import Age, forget, objects_of, purge_jobs, purge_spec
 from reelmill.schedule import Schedule
-from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, PrefixSpec, Sampling, Task
+from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, JobState, PrefixSpec, Sampling, Task
 from reelmill.schema.schedule import CatchUp, Overlap
 from reelmill.settings import settings
 from reelmill.specs import checked_specs, job_spec, prefix_spec, schedule_spec
@@ -299,6 +302,60 @@ class Client:
         batch_id = batch.id if isinstance(batch, Batch) else None if batch is None else _uuid(batch, "batch")
         kinds = KINDS if kind is None else (kind,)
         return iter(search(self._mill.database, query, kinds=kinds, batch_id=batch_id, prefix=prefix, most=limit))
+
+    def purge(
+        self,
+        older_than: Age,
+        *,
+        states: Sequence[JobState | str] = (),
+        batch: Batch | UUID | str | None = None,
+        uris: Sequence[MediaReference] = (),
+        prefix: str = "",
+        dry_run: bool = False,
+    ) -> PurgeReport:
+        """Delete jobs that ended long ago, with everything that was found. Incremental runs still leave them out.
+
+            client.purge("90d", states=["failed", "cancelled"])
+
+        In short transactions; cut off, the next call goes on. Without `states` and objects, batches that have become
+        empty go too.
+
+        Args:
+            older_than: since their end: a timedelta, or "90d", "12h", "30m".
+            states: succeeded, failed, cancelled; all three by default.
+            batch, uris, prefix: only jobs of this batch; only those that show one of these objects.
+            dry_run: only count.
+
+        Raises:
+            SpecError: an argument cannot be right.
+            DatabaseForbiddenError: this role may not delete (producers may not).
+        """
+        spec = purge_spec(older_than, states, self._batch_id(batch), objects_of(uris, prefix))
+        return purge_jobs(self._mill.database, spec, dry_run=dry_run)
+
+    def forget(
+        self,
+        *uris: MediaReference,
+        prefix: str = "",
+        batch: Batch | UUID | str | None = None,
+        dry_run: bool = False,
+    ) -> ForgetReport:
+        """Delete everything known of objects, or of a batch, whatever state it is in.
+
+            client.forget("s3://archive/2026/anna.jpg")
+
+        A job that shows several objects goes whole, whichever of them is forgotten. What runs is stopped. Nothing is
+        remembered: where an object still lies in an archive that is listed again, it is new; delete it there first.
+
+        Raises:
+            SpecError: neither objects nor a batch are named, or both.
+            DatabaseForbiddenError: this role may not delete (producers may not).
+        """
+        return forget(self._mill.database, objects_of(uris, prefix), self._batch_id(batch), dry_run=dry_run)
+
+    def _batch_id(self, batch: Batch | UUID | str | None) -> UUID | None:
+        """Raises NotFoundError."""
+        return None if batch is None else batch.id if isinstance(batch, Batch) else self.batch(batch).id
 
     def close(self) -> None:
         """Close the connections."""

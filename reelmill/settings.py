@@ -112,6 +112,9 @@ class Settings(BaseSettings):
     """Decoded tiles that wait for the model; beyond it no new job is fetched."""
     max_pixels: int = Field(default=100_000_000, ge=1)
 
+    retention_days: int | None = Field(default=None, ge=1, le=36_500)
+    """Jobs that ended so long ago are purged by whoever does housekeeping; unset: never."""
+
     webhook_secret: SecretStr | None = None
     """Signs webhooks (HMAC-SHA256); a process without one delivers none."""
     webhook_private_addresses: bool = False

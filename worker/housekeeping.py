@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from types import FrameType
 
 import structlog
@@ -14,6 +15,7 @@ from reelmill.bells import Bells
 from reelmill.ledger.bells import queued_by_model
 from reelmill.ledger.claim import SUSPECT_PATIENCE_S, waiting_suspects
 from reelmill.ledger.database import Database
+from reelmill.ledger.purge import PurgeSpec, purge_for
 from reelmill.ledger.schedule_ticks import start_due_schedules
 from reelmill.ledger.sweep import sweep_elected
 from reelmill.settings import Settings
@@ -24,10 +26,11 @@ from worker.periodic import Periodic
 from worker.scanner import Scanner
 
 log = structlog.get_logger(__name__)
+PURGE_BITE_S = 1.0
 
 
 class Housekeeping:
-    """Requeue what lost its worker, start schedules, ring for what is queued, make room for suspects.
+    """Requeue what lost its worker, start schedules, ring for what is queued, make room for suspects, purge.
 
     Short statements only.
     """
@@ -60,6 +63,15 @@ class Housekeeping:
             self._bells.ring(model, queued)
         if self._make_room is not None and self._suspects_wait():
             self._make_room()
+        self._purge_old()
+
+    def _purge_old(self) -> None:
+        """A small bite: what is left is for the next round."""
+        if self._settings.retention_days is None:
+            return
+        report = purge_for(self._database, PurgeSpec(timedelta(days=self._settings.retention_days)), PURGE_BITE_S)
+        if report.jobs or report.batches:
+            log.info("purged what ended long ago", jobs=report.jobs, batches=report.batches)
 
     def _start_schedules(self) -> None:
         """What is due becomes a batch and a scan; the scanning itself is not done here."""

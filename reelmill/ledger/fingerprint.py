@@ -21,6 +21,13 @@ MODEL_IDENTITY = """
      FROM models WHERE models.name = scans.model)
 """
 
+# What an incremental run takes for done: it was answered, or it failed for a reason that lies in itself. Not that
+# storage refused it, or that its tries ran out.
+ANSWERED = """
+    (state = 'succeeded' OR state = 'failed' AND transient_failures < max_attempts
+     AND error_code NOT IN ('object_not_found', 'object_changed', 'access_denied', 'outside_file_roots'))
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class FoundObject:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from sqlalchemy import Connection, text
 
 from reelmill.ledger.database import Database
-from reelmill.ledger.fingerprint import MODEL_IDENTITY, Fingerprints, FoundObject
+from reelmill.ledger.fingerprint import ANSWERED, MODEL_IDENTITY, Fingerprints, FoundObject
 from reelmill.ledger.ids import new_id
 from reelmill.ledger.job_rows import without_nul
 from reelmill.ledger.scans import ClaimedScan, ScanCounts
@@ -49,13 +49,15 @@ _FENCE = text(
     """  # noqa: S608 - constant text
 )
 
-# What settles an object: it is being worked, it was answered, or it failed for a reason that lies in itself. Not that
-# storage refused it, or that its tries ran out.
-_SETTLED = """
-    (state IN ('queued', 'running') OR :only_new AND (state = 'succeeded' OR state = 'failed'
-        AND transient_failures < max_attempts
-        AND error_code NOT IN ('object_not_found', 'object_changed', 'access_denied', 'outside_file_roots')))
-"""
+# What settles an object: it is being worked, or it is done, whether its job is still there or was purged.
+_PRIOR = f"""
+    (SELECT state FROM jobs
+     WHERE jobs.fingerprint = first.fingerprint AND (state IN ('queued', 'running') OR :only_new AND {ANSWERED})
+     LIMIT 1)
+    UNION ALL
+    SELECT state FROM purged_fingerprints WHERE purged_fingerprints.fingerprint = first.fingerprint AND :only_new
+    LIMIT 1
+"""  # noqa: S608 - constant text
 _PAGE = """
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:fingerprints AS uuid[]), CAST(:uris AS text[]),
                          CAST(:etags AS text[]), CAST(:version_ids AS text[]), CAST(:sizes AS bigint[]))
@@ -68,9 +70,7 @@ _INSERT = text(
     WITH page AS MATERIALIZED ({_PAGE}), first AS (
         SELECT DISTINCT ON (fingerprint) * FROM page ORDER BY fingerprint, id
     ), settled AS MATERIALIZED (
-        SELECT first.id, prior.state FROM first CROSS JOIN LATERAL (
-            SELECT state FROM jobs WHERE jobs.fingerprint = first.fingerprint AND {_SETTLED} LIMIT 1
-        ) AS prior
+        SELECT first.id, prior.state FROM first CROSS JOIN LATERAL ({_PRIOR}) AS prior
     ), fresh AS (
         SELECT * FROM first WHERE NOT EXISTS (SELECT FROM settled WHERE settled.id = first.id)
         ORDER BY id LIMIT CAST(:room AS bigint)
@@ -96,10 +96,8 @@ _INSERT = text(
 _MODEL = text(f"SELECT {MODEL_IDENTITY} FROM (SELECT CAST(:model AS text) AS model) AS scans")  # noqa: S608
 _SETTLED_URIS = text(
     f"""
-    WITH page AS MATERIALIZED ({_PAGE})
-    SELECT page.uri, prior.state FROM page CROSS JOIN LATERAL (
-        SELECT state FROM jobs WHERE jobs.fingerprint = page.fingerprint AND {_SETTLED} LIMIT 1
-    ) AS prior
+    WITH first AS MATERIALIZED ({_PAGE})
+    SELECT first.uri, prior.state FROM first CROSS JOIN LATERAL ({_PRIOR}) AS prior
     """  # noqa: S608 - constant text
 )
 
@@ -120,6 +118,9 @@ _POINT = text(
     )
     SELECT CASE WHEN elsewhere THEN 'elsewhere' ELSE state END AS reason, count(*) AS objects
     FROM answered WHERE elsewhere OR id <> job_id GROUP BY 1
+    UNION ALL
+    SELECT state, count(*) FROM page JOIN purged_fingerprints USING (fingerprint)
+    WHERE :only_new AND NOT EXISTS (SELECT FROM answered WHERE answered.id = page.id) GROUP BY 1
     """  # noqa: S608 - constant text
 )
 
@@ -167,9 +168,12 @@ def _insert(connection: Connection, scan: ClaimedScan, columns: dict[str, Any]) 
     room = None if spec.limit is None else max(spec.limit - scan.counts.accepted, 0)
     values = {**columns, **_template(spec), "batch_id": scan.batch_id, "only_new": spec.only_new, "room": room}
     row = connection.execute(_INSERT, values).one()
-    settled: dict[str, int] = row.settled
+    settled: Mapping[str, int] = row.settled
     if spec.dedupe == "content":
-        settled = {each.reason: each.objects for each in connection.execute(_POINT, columns)}
+        pointed = connection.execute(_POINT, {**columns, "only_new": spec.only_new})
+        settled = Counter[str]()
+        for each in pointed:
+            settled[each.reason] += each.objects
     skipped: Counter[str] = Counter()
     for state, objects in settled.items():
         skipped[REASONS[state]] += objects

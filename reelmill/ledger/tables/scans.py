@@ -64,3 +64,14 @@ duplicates = Table(
     Column("size_bytes", BigInteger),
 )
 Index("duplicates_uri_idx", duplicates.c.uri, postgresql_ops={"uri": "text_pattern_ops"})
+
+purged_fingerprints = Table(
+    "purged_fingerprints",
+    metadata,
+    Column("fingerprint", Uuid, primary_key=True, comment="Hash of the object, its version and what was asked"),
+    Column("state", Text, nullable=False, comment="How the job had ended: succeeded, or failed for good"),
+    moment("purged_at", nullable=False, default_now=True),
+    CheckConstraint("state IN ('succeeded', 'failed')", name="state"),
+    comment="Jobs that were purged: a run over an archive leaves their objects out, as it does those of jobs that are"
+    " there",
+)

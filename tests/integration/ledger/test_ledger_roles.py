@@ -88,6 +88,10 @@ def test_a_producer_submits_follows_cancels_and_retries_but_forges_nothing(
     assert batch.cancel() == 100
     assert batch.retry_failed() == 100
     assert not list(batch.errors())
+    for delete in (lambda: client.purge("0s", uris=["s3://b/1.png"]), lambda: client.forget(batch=batch)):
+        with pytest.raises(DatabaseForbiddenError, match="permission denied for table"):
+            delete()
+    assert batch.status.total == 100
 
     assert refused(url, RESULT)
     assert refused(url, "UPDATE jobs SET lease_token = gen_random_uuid()")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import redis as redis_module
 
 from reelmill.bells import Bells, queue_name
 from reelmill.ledger.cancel import cancel
 from reelmill.ledger.claim import claim
 from reelmill.ledger.database import Database
+from reelmill.ledger.finish import acknowledge_cancel
 from reelmill.ledger.schedules import add_schedule
 from reelmill.ledger.submit import submit_jobs
 from reelmill.schema import Caption, JobSpec, PrefixSpec
@@ -94,3 +97,24 @@ def test_a_schedule_that_is_due_is_started_and_one_that_cannot_be_does_not_stop_
         assert client.llen(queue_name("default")) == 1, "bells ring all the same"
     assert rows(database_url, "SELECT schedule, state FROM reelmill.schedule_history") == [("whole", "scanning")]
     assert rows(database_url, "SELECT name FROM schedules WHERE problem LIKE 'never: %%'") == [("broken",)]
+
+
+def test_what_ended_longer_ago_than_the_retention_is_purged_and_nothing_is_without_that_setting(
+    database_url: str, redis_url: str, set_environment: Callable[..., None]
+) -> None:
+    database = Database(database_url)
+    submit(database, 3)
+    for days_ago in (31, 29):
+        job = claim(database, "me", "default", lease_s=60.0, in_flight=0)
+        assert job
+        assert acknowledge_cancel(database, job.lease)
+        with database.transaction() as connection:
+            connection.exec_driver_sql(
+                f"UPDATE jobs SET finished_at = now() - interval '{days_ago} days' WHERE id = '{job.job_id}'"
+            )
+    count = "SELECT count(*), count(*) FILTER (WHERE finished_at < now() - interval '30 days') FROM jobs"
+    Housekeeping(Settings(), database, Bells(redis_url, max_bells=4)).tick()
+    assert rows(database_url, count) == [(3, 1)]
+    set_environment(retention_days="30")
+    Housekeeping(Settings(), database, Bells(redis_url, max_bells=4)).tick()
+    assert rows(database_url, count) == [(2, 0)]
