@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 from uuid import UUID
 
@@ -34,8 +35,10 @@ class ResultRow:
         x1, y1, x2, y2: corners in 0–1000 of the upright source.
         x1_px, y1_px, x2_px, y2_px: corners in its pixels.
         finish_reason: `stop`, or `length` where the text was cut off at `max_new_tokens`.
-        problem: why an answer is malformed.
+        problem: why an answer is malformed, or not of its schema.
         labels: the job's.
+        value: of an answer of a schema, JSON text.
+        probabilities: of the choices of an answer, JSON text.
     """
 
     job_id: UUID
@@ -64,6 +67,8 @@ class ResultRow:
     finish_reason: str
     problem: str | None = None
     labels: dict[str, str]
+    value: str | None = None
+    probabilities: str | None = None
 
 
 CORNERS = ("x1", "y1", "x2", "y2", "x1_px", "y1_px", "x2_px", "y2_px")
@@ -79,7 +84,7 @@ def _rows(found: JobResults) -> Iterator[ResultRow]:
     for caption in found.captions:
         yield table.said(caption, "caption", asked=None, ordinal=0)
     for answer in found.answers:
-        yield table.said(answer, "answer", asked=answer.question, ordinal=answer.ordinal)
+        yield table.answered(answer)
     for grounding in found.groundings:
         yield from table.grounded(grounding)
 
@@ -96,6 +101,11 @@ class _Table:
     ) -> ResultRow:
         media = 0 if len(self._found.media) == 1 else None
         return ResultRow(kind=kind, ordinal=ordinal, asked=asked, **self._shared(result, media))
+
+    def answered(self, answer: AnswerResult) -> ResultRow:
+        said = self.said(answer, "answer", asked=answer.question, ordinal=answer.ordinal)
+        value, probabilities = _json(answer.value), _json(answer.probabilities)
+        return replace(said, value=value, probabilities=probabilities, problem=answer.problem)
 
     def grounded(self, grounding: GroundingResult) -> Iterator[ResultRow]:
         shared = self._shared(grounding, grounding.frame.media_ordinal)
@@ -123,3 +133,7 @@ class _Table:
             "finish_reason": result.generated.finish_reason,
             "labels": self._found.labels,
         }
+
+
+def _json(value: Any) -> str | None:
+    return None if value is None else json.dumps(value, ensure_ascii=False)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from pipelines.analytics.scene import Scene, SceneKind
+from reelmill.schema import Ask
 
 PLACEHOLDER = "<image>"
 CAPTION_PROMPTS: dict[SceneKind, str] = {
@@ -11,6 +14,18 @@ CAPTION_PROMPTS: dict[SceneKind, str] = {
     "video": "Describe this video in detail.",
 }
 GROUND_PROMPT = "Please provide the bounding box coordinates of the region this sentence describes: <ref>{phrase}</ref>"
+
+SCHEMA_WORDS = "{question}\nAnswer with JSON of this schema and nothing else: {schema}"
+CHOICE_WORDS = "{question}\nAnswer with one of these and nothing else: {choices}"
+
+
+def in_form(task: Ask, question: str) -> str:
+    """The question with the form that its answer is to have."""
+    if task.json_schema is not None:
+        return SCHEMA_WORDS.format(question=question, schema=json.dumps(task.json_schema, ensure_ascii=False))
+    if task.choices is not None:
+        return CHOICE_WORDS.format(question=question, choices=", ".join(task.choices))
+    return question
 
 
 def picture_prefix(scene: Scene) -> str:

@@ -45,6 +45,10 @@ class MergesTokenizer:
         """The text of `ids`."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False, clean_up_tokenization_spaces=False))
 
+    def spelling(self) -> str:
+        """Its tokenizer.json, as it would be."""
+        return str(self._tokenizer.backend_tokenizer.to_str())
+
 
 class FileTokenizer:
     """A tokenizer.json as it is (Llama-3), with the tokens that tokenizer_config.json adds to it."""
@@ -80,6 +84,10 @@ class FileTokenizer:
     def decode(self, ids: Sequence[int]) -> str:
         """The text of `ids`."""
         return str(self._tokenizer.decode(list(ids), skip_special_tokens=False))
+
+    def spelling(self) -> str:
+        """Its tokenizer.json, with what was added."""
+        return str(self._tokenizer.to_str())
 
     def _complete(self, files: TokenizerFiles) -> None:
         known = {token.content for token in self._tokenizer.get_added_tokens_decoder().values()}

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from pipelines.errors import PromptError
 from pipelines.model.reader import Reader
+from pipelines.model.guide import Guide, RowGuides
 from pipelines.model.rope import reset_rope
 from pipelines.model.streaming import Listener
 from reelmill.schema.tasks import Generation
@@ -26,12 +27,14 @@ class RowLimits:
         cancelled: asked for every row between tokens.
         readers: of each row; those with `stop` texts end it. None of a beam search: what it says may still change.
         listeners: of each of them; they hear what is certain between tokens.
+        guides: of each row; what they say must not follow does not.
     """
 
     max_new_tokens: tuple[int, ...]
     cancelled: Callable[[int], bool]
     readers: tuple[Reader, ...] = ()
     listeners: tuple[Listener | None, ...] = ()
+    guides: tuple[Guide | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,12 +97,14 @@ def generate(
     embeddings, mask = prompts.padded()
     reset_rope(language_model)
     stop = _RowStop(limits) if limits else None
+    guided = [RowGuides(limits.guides)] if limits and any(limits.guides) else []
     with torch.inference_mode():
         output = language_model.generate(
             inputs_embeds=embeddings,
             attention_mask=mask,
             generation_config=config,
             stopping_criteria=StoppingCriteriaList([stop] if stop else []),
+            logits_processor=LogitsProcessorList(guided),
             streamer=streamer,
         )
     maxima = stop.most if stop else [output.shape[1]] * len(output)

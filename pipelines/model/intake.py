@@ -7,19 +7,21 @@ from concurrent.futures import Future
 
 import numpy as np
 
-from pipelines.errors import PromptError
+from pipelines.errors import ContextExceededError, PromptError
+from pipelines.model.guide import Guide, WeighingGuide
 from pipelines.model.internvl import InternVL
 from pipelines.model.schedule import Ticket
 from pipelines.model.streaming import Listener
 from pipelines.model.template import IMAGE_CONTEXT, IMAGE_PLACEHOLDER, Conversation
 from pipelines.model.types import ChatRequest, Completion, VisualInput
+from reelmill.schema.tasks import Generation
 
 
 def admit(model: InternVL, request: ChatRequest, future: Future[Completion]) -> Ticket:
     """Check a request and prepare its prompt. Any thread may call it.
 
     Raises:
-        PromptError: pictures, tiles and `<image>`s that do not fit together.
+        PromptError: pictures, tiles and `<image>`s that do not fit together, or a schema that cannot be kept.
         ContextExceededError: the prompt leaves no room for an answer.
         CancelledError: it was cancelled already.
     """
@@ -31,18 +33,32 @@ def admit(model: InternVL, request: ChatRequest, future: Future[Completion]) -> 
         _check_visual(request.visual, model.info.tile_size)
     _check_text(conversation, len(counts))
     ids = tuple(model.prompt_ids(conversation, counts))
-    room = model.room(len(ids), request.generation.max_new_tokens)
+    generation, guide = _guided(model, request)
+    room = model.room(len(ids), generation.max_new_tokens)
+    if request.weighed is not None and room < generation.max_new_tokens:
+        raise ContextExceededError("there is no room in the model's window behind the prompt for the longest choice")
     return Ticket(
         ids=ids,
         visual=request.visual if counts else None,
-        generation=request.generation,
+        generation=generation,
         max_new_tokens=room,
         cancellation=request.cancellation,
         future=future,
         submitted_at=time.monotonic(),
         stretch=model.config.text.rope.stretch(len(ids), room),
         listener=Listener(request.on_text) if request.on_text is not None else None,
+        guide=guide,
     )
+
+
+def _guided(model: InternVL, request: ChatRequest) -> tuple[Generation, Guide | None]:
+    """The request's settings and its guide. An answer that is weighed is neither sampled nor penalised."""
+    if request.weighed is not None:
+        ids = model.answer_ids(request.weighed.answer)
+        return Generation(max_new_tokens=len(ids)), WeighingGuide(ids)
+    if request.json_schema is not None:
+        return request.generation, model.tokenizer.grammars.guide(request.json_schema)
+    return request.generation, None
 
 
 def _check_text(conversation: Conversation, pictures: int) -> None:

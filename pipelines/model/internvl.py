@@ -154,6 +154,18 @@ class InternVL:
         tokens = [count * self.info.tokens_per_tile for count in tiles_per_image]
         return self.tokenizer.encode(build_prompt(self.template, conversation, tokens, self.config.system_message))
 
+    def answer_ids(self, answer: str) -> tuple[int, ...]:
+        """The ids of an answer as the model would say it behind a prompt, with the stop token.
+
+        Raises:
+            PromptError: its beginning melts into the prompt's end.
+        """
+        prompt = build_prompt(self.template, Conversation("?"), (), self.config.system_message)
+        before, whole = self.tokenizer.encode(prompt), self.tokenizer.encode(prompt + answer)
+        if whole[: len(before)] != before or len(whole) == len(before):
+            raise PromptError("cannot be weighed as an answer of its own", subject=answer)
+        return (*whole[len(before) :], self.tokenizer.stop_id)
+
     @torch.inference_mode()
     def embed(self, ids: Sequence[int], features: torch.Tensor | None) -> torch.Tensor:
         """Embeddings [tokens, hidden] of a prompt, its context tokens replaced by `features` [tiles, tokens, hidden].

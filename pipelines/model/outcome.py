@@ -34,6 +34,7 @@ def resolve(model: InternVL, run: BatchRun) -> None:
                 vision_s=run.vision_s,
                 generate_s=run.generate_s,
                 prefill_s=run.prefill_s,
+                log_likelihood=None if row.ticket.guide is None else row.ticket.guide.log_likelihood,
             )
         )
 

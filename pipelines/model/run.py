@@ -101,6 +101,7 @@ def _generate(
         cancelled=lambda row: watch.ended_behind_token(alive[row]),
         readers=tuple(model.reader(ticket.generation) for ticket in plain),
         listeners=tuple(ticket.listener for ticket in plain),
+        guides=tuple(ticket.guide for ticket in alive),
     )
     options = plain_options(alive[0].generation) | {"max_new_tokens": max(limits.max_new_tokens)}
     config = generation_config(options, model.tokenizer.stop_id)

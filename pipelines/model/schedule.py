@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 
 from pipelines.cancellation import Cancellation
+from pipelines.model.guide import Guide
 from pipelines.model.rope import Stretch
 from pipelines.model.streaming import Listener
 from pipelines.model.types import Completion, VisualInput
@@ -27,6 +28,7 @@ class Ticket:
         stretch: with which others its rotary embeddings are those that it has alone.
         submitted_at: of time.monotonic().
         listener: hears the answer while it is generated.
+        guide: says what may be said next.
     """
 
     ids: tuple[int, ...]
@@ -38,6 +40,7 @@ class Ticket:
     submitted_at: float
     stretch: Stretch = "within"
     listener: Listener | None = None
+    guide: Guide | None = None
 
     @property
     def cancelled(self) -> bool:

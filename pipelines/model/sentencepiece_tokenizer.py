@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from sentencepiece import SentencePieceProcessor
 
 from pipelines.errors import CheckpointError
+from pipelines.model.grammar import Spelling
 from pipelines.model.tokenizer_files import AddedToken, TokenizerFiles
 
 _BLANK = "▁"
@@ -72,6 +73,7 @@ class SentencePieceTokenizer:
                 f"the tokenizer is a {files.class_name}; sentencepiece ones that load are {', '.join(_MANNERS)}",
                 subject=str(files.directory),
             )
+        self._files = files
         self._manner = _MANNERS[files.class_name](files)
         self._pieces = _processor(files, dummy_prefix=not self._manner.own_prefix)
         self._tokens, self._ids = self._overlay(files)
@@ -107,6 +109,27 @@ class SentencePieceTokenizer:
             else:
                 waiting.append(token)
         return " ".join([*parts, *([self._said(waiting)] if waiting else [])])
+
+    def spelling(self) -> Spelling:
+        """The bytes of every piece; added, control and unknown tokens are no text."""
+        count = len(self)
+        special = [number for number in range(count) if self._is_markup(number)]
+        inside = _processor(self._files, dummy_prefix=False)
+        return Spelling([self._spelled(number) for number in range(count)], special, inside.encode)
+
+    def _is_markup(self, number: int) -> bool:
+        if number in self._tokens or number >= self._pieces.get_piece_size():
+            return True
+        pieces = self._pieces
+        return bool(pieces.is_control(number) or pieces.is_unknown(number) or pieces.is_unused(number))
+
+    def _spelled(self, number: int) -> bytes:
+        if self._is_markup(number):
+            return self._token(number).encode()
+        piece = str(self._pieces.id_to_piece(number))
+        if self._pieces.is_byte(number):
+            return bytes([int(piece[3:5], 16)])
+        return piece.replace(_BLANK, " ").encode()
 
     def _overlay(self, files: TokenizerFiles) -> tuple[dict[int, AddedToken], dict[str, int]]:
         """Added tokens by id, and ids by text: those that are listed, then those that are only named special."""

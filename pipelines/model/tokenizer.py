@@ -9,6 +9,7 @@ from typing import Protocol
 
 from pipelines.errors import CheckpointError
 from pipelines.model.byte_tokenizer import FileTokenizer, MergesTokenizer
+from pipelines.model.grammar import Grammars, Spelling
 from pipelines.model.sentencepiece_tokenizer import SentencePieceTokenizer, tidied
 from pipelines.model.template import IMAGE_CONTEXT, IMAGE_END, IMAGE_START, Template
 from pipelines.model.tokenizer_files import TokenizerFiles, read_tokenizer_files
@@ -30,6 +31,10 @@ class TextTokenizer(Protocol):
 
     def decode(self, ids: Sequence[int]) -> str: ...
 
+    def spelling(self) -> str | Spelling:
+        """What grammars are compiled over: the text of a tokenizer.json, or every token's bytes."""
+        ...
+
 
 class ChatTokenizer:
     """Any thread may use it.
@@ -37,6 +42,7 @@ class ChatTokenizer:
     Attributes:
         image_context_id: the id that a visual feature takes the place of.
         stop_id: the id that ends an answer.
+        grammars: hold answers to JSON schemas.
     """
 
     def __init__(self, tokenizer: TextTokenizer, template: Template, files: TokenizerFiles) -> None:
@@ -46,6 +52,7 @@ class ChatTokenizer:
         self._tidies = files.config.get("clean_up_tokenization_spaces", bool, files.class_name == "PreTrainedTokenizer")
         self.image_context_id = self._single(IMAGE_CONTEXT)
         self.stop_id = self._single(template.stop)
+        self.grammars = Grammars(tokenizer, self.stop_id)
         for token in (IMAGE_START, IMAGE_END):
             self._single(token)
 

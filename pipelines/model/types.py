@@ -35,6 +35,14 @@ class VisualInput:
     grids: tuple[Grid, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """An answer whose likelihood is asked for, and all that it stands beside, itself included."""
+
+    answer: str
+    among: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ChatRequest:
     """One turn to answer.
@@ -46,6 +54,8 @@ class ChatRequest:
         cancellation: looked at between generated tokens.
         on_text: told each piece of the answer as soon as no later token can change it. It is called on the engine's
             thread, so it must not take long; one that raises is told nothing more.
+        json_schema: the answer is held to this JSON schema.
+        weighed: nothing is generated; the completion says how likely this answer is.
     """
 
     question: str
@@ -54,6 +64,8 @@ class ChatRequest:
     generation: Generation = Generation()
     cancellation: Cancellation | None = None
     on_text: Callable[[str], None] | None = None
+    json_schema: str | None = None
+    weighed: Weighed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class Completion:
             pictures were encoded, until its first token, and from there to its last.
         token_ids: empty where a server does not tell them.
         counted_tokens: how many there were, where it says no more than that.
+        log_likelihood: natural logarithm of the probability of a weighed answer.
     """
 
     text: str
@@ -77,6 +90,7 @@ class Completion:
     generate_s: float = 0.0
     prefill_s: float = 0.0
     counted_tokens: int | None = None
+    log_likelihood: float | None = None
 
     @property
     def output_tokens(self) -> int:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.template import ASKED, HOW, Stop, given, labels_of, tasks_of
+from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Stop, given, labels_of, tasks_of
 from reelmill.cli.wait import follow
 from reelmill.schema import DEFAULT_MODEL
 
@@ -24,6 +24,8 @@ def submit_prefix(
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
+    ask_json: AskJson = None,
+    ask_choice: AskChoice = None,
     ground: Annotated[
         list[str] | None,
         typer.Option("--ground", metavar="PHRASE", help="Find it: boxes. Repeatable.", rich_help_panel=ASKED),
@@ -79,7 +81,7 @@ def submit_prefix(
     from reelmill.client import Client
 
     options: dict[str, Any] = {
-        "tasks": tasks_of(caption, ask or (), ground or ()),
+        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice)),
         **given(include=include, exclude=exclude, since=since, min_bytes=min_bytes, max_bytes=max_bytes, limit=limit),
         "dedupe": dedupe,
         "only_new": not force,

@@ -9,7 +9,7 @@ import typer
 from reelmill.cli.archives import accepted
 from reelmill.cli.database import opened_database
 from reelmill.cli.output import Json, console, error_console, write_json
-from reelmill.cli.template import ASKED, HOW, given, labels_of, tasks_of
+from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, given, labels_of, tasks_of
 from reelmill.cli.wait import follow
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ def submit_manifest(
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
+    ask_json: AskJson = None,
+    ask_choice: AskChoice = None,
     ground: Annotated[
         list[str] | None,
         typer.Option("--ground", metavar="PHRASE", help="Find it: boxes. Repeatable.", rich_help_panel=ASKED),
@@ -57,7 +59,8 @@ def submit_manifest(
 
     Example: `reelmill submit-manifest night.jsonl --caption --wait`
     """
-    asked = tasks_of(caption, ask or (), ground or ()) if caption or ask or ground else None
+    wanted = Asked(caption, ask, ground, ask_json, ask_choice)
+    asked = tasks_of(wanted) if wanted else None
     options = {"tasks": asked, **given(model=model), "priority": priority, "labels": labels_of(label or ())}
     _submit("manifest", file, options, (name, strict, wait, dry_run), as_json=as_json)
 

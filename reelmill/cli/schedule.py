@@ -9,7 +9,7 @@ import typer
 
 from reelmill.cli.database import opened_database
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.template import ASKED, HOW, Stop, given, labels_of, tasks_of
+from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Stop, given, labels_of, tasks_of
 from reelmill.schema import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -57,6 +57,8 @@ def add(
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
+    ask_json: AskJson = None,
+    ask_choice: AskChoice = None,
     ground: Annotated[
         list[str] | None,
         typer.Option("--ground", metavar="PHRASE", help="Find it: boxes. Repeatable.", rich_help_panel=ASKED),
@@ -104,7 +106,7 @@ def add(
     """
     archive = {
         "prefix": prefix,
-        "tasks": tasks_of(caption, ask or (), ground or ()),
+        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice)),
         **given(include=include, exclude=exclude, min_bytes=min_bytes, max_bytes=max_bytes, limit=limit),
         "dedupe": dedupe,
         "only_new": not force,

@@ -9,6 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from reelmill.answers import answer_line
 from reelmill.job_results import JobResults
 from reelmill.schema import GroundingResult
 
@@ -40,7 +41,7 @@ def _lines(job: JobResults) -> Iterator[tuple[str, str]]:
     for caption in job.captions:
         yield _where(caption.segment, several) + "caption", caption.generated.text
     for answer in job.answers:
-        yield _where(answer.segment, several) + answer.question, answer.generated.text
+        yield _where(answer.segment, several) + answer.question, answer_line(answer)
     for grounding in job.groundings:
         yield _where(grounding.segment, several) + grounding.phrase + _when(grounding), _boxes(grounding)
 

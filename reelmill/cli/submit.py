@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.template import ASKED, HOW, Stop, given, labels_of, tasks_of
+from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Stop, given, labels_of, tasks_of
 from reelmill.cli.wait import follow
 from reelmill.errors import SpecError
 from reelmill.schema import DEFAULT_MODEL
@@ -26,6 +26,8 @@ def submit(
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
+    ask_json: AskJson = None,
+    ask_choice: AskChoice = None,
     ground: Annotated[
         list[str] | None,
         typer.Option("--ground", metavar="PHRASE", help="Find it: boxes. Repeatable.", rich_help_panel=ASKED),
@@ -69,7 +71,7 @@ def submit(
     Example: `reelmill submit s3://archive/a.jpg s3://archive/b.mp4 --caption --ask "Is it raining?" --wait`
     """
     template: dict[str, Any] = {
-        "tasks": tasks_of(caption, ask or (), ground or ()),
+        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice)),
         "sampling": given(num_segments=num_segments, bound=bound, window_s=window, max_tiles=max_tiles),
         "generation": given(max_new_tokens=max_new_tokens, stop=stop),
         "model": model,

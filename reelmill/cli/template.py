@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,16 +18,57 @@ Stop = Annotated[
     list[str] | None,
     typer.Option("--stop", metavar="TEXT", help="An answer ends before it. Repeatable.", rich_help_panel=HOW),
 ]
+_JSON_HELP = "Answered by JSON of the schema in this file. Repeatable."
+_CHOICE_HELP = "Answered by one of these, with the probability of each: yes,no. Repeatable."
 
 
-def tasks_of(caption: bool, questions: Sequence[str], phrases: Sequence[str]) -> list[dict[str, Any]]:
-    """The tasks of `--caption`, `--ask` and `--ground`. Raises SpecError when nothing is asked."""
-    tasks: list[dict[str, Any]] = [{"kind": "caption"}] if caption else []
-    tasks += [{"kind": "ask", "questions": questions}] if questions else []
-    tasks += [{"kind": "ground", "phrases": phrases}] if phrases else []
-    if not tasks:
+AskJson = Annotated[
+    list[tuple[str, Path]] | None,
+    typer.Option("--ask-json", metavar="QUESTION SCHEMA_FILE", help=_JSON_HELP, rich_help_panel=ASKED),
+]
+AskChoice = Annotated[
+    list[tuple[str, str]] | None,
+    typer.Option("--ask-choice", metavar="QUESTION CHOICES", help=_CHOICE_HELP, rich_help_panel=ASKED),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the options ask; each may be missing."""
+
+    caption: bool = False
+    questions: Sequence[str] | None = None
+    phrases: Sequence[str] | None = None
+    of_schema: Sequence[tuple[str, Path]] | None = None
+    of_choices: Sequence[tuple[str, str]] | None = None
+
+    def __bool__(self) -> bool:
+        return any((self.caption, self.questions, self.phrases, self.of_schema, self.of_choices))
+
+
+def tasks_of(asked: Asked) -> list[dict[str, Any]]:
+    """The tasks of `--caption`, `--ask`, `--ask-json`, `--ask-choice` and `--ground`.
+
+    Raises:
+        SpecError: nothing is asked, or a schema file cannot be read.
+    """
+    if not asked:
         raise SpecError("nothing is asked", next_step='Add --caption, --ask "…?" or --ground "…"')
+    tasks: list[dict[str, Any]] = [{"kind": "caption"}] if asked.caption else []
+    tasks += [{"kind": "ask", "questions": asked.questions}] if asked.questions else []
+    for question, file in asked.of_schema or ():
+        tasks.append({"kind": "ask", "questions": [question], "json_schema": _schema_in(file)})
+    for question, choices in asked.of_choices or ():
+        tasks.append({"kind": "ask", "questions": [question], "choices": choices.split(",")})
+    tasks += [{"kind": "ground", "phrases": asked.phrases}] if asked.phrases else []
     return tasks
+
+
+def _schema_in(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise SpecError(f"is no JSON file: {error}", subject=str(file)) from None
 
 
 def given(**options: Any) -> dict[str, Any]:

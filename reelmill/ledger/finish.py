@@ -58,9 +58,9 @@ _SUCCEED = text(
         RETURNING 1
     ), new_answers AS (
         INSERT INTO answers (job_id, segment, task, ordinal, question, text, raw_text, finish_reason, prompt_tokens,
-                             output_tokens)
+                             output_tokens, value, probabilities, problem)
         SELECT fenced.id, segment, task, ordinal, question, text, raw_text, finish_reason, prompt_tokens,
-               output_tokens
+               output_tokens, value, probabilities, problem
         FROM fenced, json_populate_recordset(NULL::answers, CAST(:answers AS json))
         RETURNING 1
     ), new_groundings AS (

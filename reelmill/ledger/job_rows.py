@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from reelmill.ledger.ids import new_id
-from reelmill.ledger.text import clean, clean_or_none, to_json
+from reelmill.ledger.text import clean, clean_json, clean_or_none, to_json
 from reelmill.schema import Generation, JobSpec, Sampling, Task
 
 _TASKS: TypeAdapter[tuple[Task, ...]] = TypeAdapter(tuple[Task, ...])
@@ -89,14 +89,4 @@ def _dump(tasks: tuple[Task, ...], sampling: Sampling, generation: Generation) -
 
 def without_nul(document: str) -> str:
     """JSON may say NUL, JSONB may not."""
-    return to_json(_cleaned(json.loads(document))) if "\\u0000" in document else document
-
-
-def _cleaned(value: Any) -> Any:
-    if isinstance(value, str):
-        return clean(value)
-    if isinstance(value, list):
-        return [_cleaned(item) for item in value]
-    if isinstance(value, dict):
-        return {clean(key): _cleaned(item) for key, item in value.items()}
-    return value
+    return to_json(clean_json(json.loads(document))) if "\\u0000" in document else document

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from reelmill.ledger.text import clean, clean_or_none, finite, to_json
+from reelmill.ledger.text import clean, clean_json, clean_or_none, finite, to_json
 from reelmill.schema import AnswerResult, Box, CaptionResult, FrameRef, Generated, GroundingResult, JobResult
 from reelmill.schema.results import MediaFacts, SegmentResult
 
@@ -79,7 +79,12 @@ def _caption(caption: CaptionResult) -> Row:
 
 def _answer(answer: AnswerResult) -> Row:
     place = {"segment": answer.segment, "task": answer.task, "ordinal": answer.ordinal}
-    return {**place, "question": clean(answer.question), **_words(answer.generated)}
+    form = {
+        "value": clean_json(answer.value),
+        "probabilities": clean_json(answer.probabilities),
+        "problem": clean_or_none(answer.problem),
+    }
+    return {**place, "question": clean(answer.question), **_words(answer.generated), **form}
 
 
 def _grounding(grounding: GroundingResult) -> Row:

@@ -101,7 +101,11 @@ def _caption(row: Row) -> CaptionResult:
 
 
 def _answer(row: Row) -> AnswerResult:
-    return AnswerResult(row["segment"], row["task"], row["ordinal"], row["question"], _words(row))
+    return AnswerResult(row["segment"], row["task"], row["ordinal"], row["question"], _words(row), **_form(row))
+
+
+def _form(row: Row) -> Row:
+    return {name: row[name] for name in ("value", "probabilities", "problem")}
 
 
 def _grounding(row: Row, boxes: Collection[Row]) -> GroundingResult:

@@ -19,6 +19,17 @@ def clean_or_none(text: str | None) -> str | None:
     return None if text is None else clean(text)
 
 
+def clean_json(value: Any) -> Any:
+    """A JSON value with all its texts cleaned: JSON may say NUL, JSONB may not."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, list):
+        return [clean_json(item) for item in value]
+    if isinstance(value, dict):
+        return {clean(key): clean_json(item) for key, item in value.items()}
+    return value
+
+
 def finite(number: float | None) -> float | None:
     """The number, or None where a container said infinity or nonsense."""
     return number if number is not None and math.isfinite(number) else None

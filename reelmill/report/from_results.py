@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import PurePosixPath
 
+from reelmill.answers import answer_line
 from reelmill.frame import Frame
 from reelmill.job_results import JobResults
 from reelmill.report.clock import clock
@@ -96,9 +97,7 @@ def _captions(found: JobResults) -> tuple[ReportText, ...]:
 
 def _answers(found: JobResults) -> tuple[ReportText, ...]:
     where = _stretches(found)
-    return tuple(
-        ReportText(row.question, row.generated.text, where=where.get(row.segment, "")) for row in found.answers
-    )
+    return tuple(ReportText(row.question, answer_line(row), where=where.get(row.segment, "")) for row in found.answers)
 
 
 def _groundings(found: JobResults) -> tuple[ReportText, ...]:

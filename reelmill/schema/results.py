@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 MediaKind = Literal["image", "video"]
 FinishReason = Literal["stop", "length"]
@@ -78,13 +78,22 @@ class CaptionResult:
 
 @dataclass(frozen=True, slots=True)
 class AnswerResult:
-    """`ordinal` is the question's place in its task."""
+    """`ordinal` is the question's place in its task.
+
+    Attributes:
+        value: the answer as JSON, where a schema was asked for and the answer is of it.
+        probabilities: of each choice, summing to 1, where choices were given.
+        problem: why there is no such value; `generated.raw_text` is what the model said instead.
+    """
 
     segment: int
     task: int
     ordinal: int
     question: str
     generated: Generated
+    value: Any = None
+    probabilities: dict[str, float] | None = None
+    problem: str | None = None
 
     @property
     def text(self) -> str:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+from pydantic import (
+    BeforeValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    StringConstraints,
+    model_serializer,
+    model_validator,
+)
 
 from reelmill.schema.frozen import Frozen
+from reelmill.schema.json_schemas import SchemaLike, check_schema, schema_of
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=32_768)]
+ChoiceText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=256)]
 
 
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
@@ -33,14 +42,38 @@ class Caption(Frozen):
 
 
 class Ask(Frozen):
-    """Ask one or several questions: independent ones, or turns of one conversation."""
+    """Ask one or several questions: independent ones, or turns of one conversation.
+
+    Attributes:
+        json_schema: each answer is JSON of this schema (`schema=` takes a pydantic model or a dict), and stands in
+            `value`; an answer that is not says why in `problem`.
+        choices: each answer is one of these, the likeliest; `probabilities` has all of them.
+    """
 
     kind: Literal["ask"] = "ask"
     questions: tuple[Text, ...] = Field(min_length=1, max_length=256)
     conversation: bool = False
+    json_schema: dict[str, Any] | None = None
+    choices: tuple[ChoiceText, ...] | None = Field(default=None, min_length=2, max_length=64)
 
-    def __init__(self, *questions: str, **data: Any) -> None:
-        super().__init__(**({"questions": questions} if questions else {}), **data)
+    def __init__(self, *questions: str, schema: SchemaLike | None = None, **data: Any) -> None:
+        given = {} if schema is None else {"json_schema": schema_of(schema)}
+        super().__init__(**({"questions": questions} if questions else {}), **given, **data)
+
+    @model_validator(mode="after")
+    def _one_form(self) -> Self:
+        if self.json_schema is not None and self.choices is not None:
+            raise ValueError("an answer is of a schema or one of choices, not both")
+        if self.json_schema is not None:
+            check_schema(self.json_schema)
+        if self.choices is not None and len(set(self.choices)) != len(self.choices):
+            raise ValueError("two choices are the same")
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_set(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Plain questions stay what older workers can read."""
+        return {name: value for name, value in dump(self).items() if value is not None}
 
 
 class Ground(Frozen):

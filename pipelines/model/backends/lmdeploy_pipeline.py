@@ -18,12 +18,12 @@ from pipelines.model.backends.in_flight import InFlight
 from pipelines.model.backends.lmdeploy_reply import LMDeployReply
 from pipelines.model.backends.messages import Part, build_messages
 from pipelines.model.backends.saying import Saying
+from pipelines.model.backends.request_fields import form_fields
 from pipelines.model.backends.sheets import picture_grid, picture_sheet
 from pipelines.model.checkpoint import CheckpointFiles, locate
 from pipelines.model.config import CheckpointConfig, quantisation, read_config
 from pipelines.model.template import find_template
 from pipelines.model.types import ChatRequest, Completion, ModelInfo, VisualInput
-from reelmill.schema.tasks import Generation
 
 _IMAGE_TOKEN = "<IMAGE_TOKEN>"  # noqa: S105 - lmdeploy.vl.constants.IMAGE_TOKEN
 _DTYPES = ("auto", "float16", "bfloat16")
@@ -105,13 +105,18 @@ class LMDeployBackend:
 
     def _talk(self, request: ChatRequest, submitted_at: float, unwanted: threading.Event) -> Completion:
         """Runs in a thread; between two tokens it sees that it is unwanted."""
+        if request.weighed is not None:
+            raise PromptError(
+                "choices cannot be weighed through LMDeploy's pipeline",
+                next_step="Ask for a schema with an enum, or use the transformers backend",
+            )
         saying = Saying(request, self._template.stop)
         reply = LMDeployReply(saying, submitted_at)
         messages = build_messages(request, _pictures(request.visual), image_token=_IMAGE_TOKEN)
         session = self._pipeline.session()
         try:
             for piece in self._pipeline.stream_infer(
-                messages, sessions=session, gen_config=_generation_config(request.generation)
+                messages, sessions=session, gen_config=_generation_config(request)
             ):
                 if unwanted.is_set():
                     session.abort()
@@ -142,9 +147,10 @@ def _pictures(visual: VisualInput | None) -> list[Part]:
     ]
 
 
-def _generation_config(generation: Generation) -> Any:
+def _generation_config(request: ChatRequest) -> Any:
     import lmdeploy
 
+    generation = request.generation
     if generation.num_beams > 1:
         raise PromptError("LMDeploy has no beam search", next_step="Leave num_beams at 1, or use transformers")
     sampling = {"temperature": generation.temperature, "top_p": generation.top_p, "top_k": generation.top_k}
@@ -154,6 +160,7 @@ def _generation_config(generation: Generation) -> Any:
         repetition_penalty=generation.repetition_penalty,
         random_seed=generation.seed,
         skip_special_tokens=False,
+        **form_fields(request),
         **(sampling if generation.do_sample else {}),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,10 +13,11 @@ import openai
 from pipelines.errors import PipelineError, ServerDeniedError
 from pipelines.model.backends.failures import typed
 from pipelines.model.backends.in_flight import InFlight
+from pipelines.model.backends.likelihood import first_token_likelihood
 from pipelines.model.backends.messages import build_messages
 from pipelines.model.backends.picture_parts import PictureParts
 from pipelines.model.backends.reply import Reply
-from pipelines.model.backends.request_fields import request_fields
+from pipelines.model.backends.request_fields import form_fields, request_fields
 from pipelines.model.backends.saying import Saying
 from pipelines.model.types import ChatRequest, Completion, ModelInfo
 
@@ -108,13 +109,16 @@ class OpenAIBackend:
             messages=messages,
             stream=True,
             stream_options={"include_usage": True},
-            extra_body={**request_fields(request.generation), **server.extra_body},
+            extra_body={**request_fields(request.generation), **form_fields(request), **server.extra_body},
         )
         async with stream:
             async for chunk in stream:
                 if not reply.hear(chunk):
                     break
-        return reply.completion()
+        completion = reply.completion()
+        if request.weighed is None:
+            return completion
+        return replace(completion, log_likelihood=first_token_likelihood(reply.first_tokens, request.weighed))
 
     async def _look_up(self) -> ModelInfo:
         served = [model async for model in self._client.models.list()]

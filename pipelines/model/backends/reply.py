@@ -23,6 +23,8 @@ class Reply:
     server: str
     submitted_at: float
     started_at: float = field(default_factory=time.perf_counter)
+    first_tokens: dict[str, float] | None = None
+    """What the first token could have been, with the logarithms of their probabilities, where the server tells."""
     _pieces: int = 0
     _ending: str | None = None
     _first_at: float | None = None
@@ -32,6 +34,8 @@ class Reply:
     def hear(self, chunk: ChatCompletionChunk) -> bool:
         """Take the next piece; False once the answer was stopped and the server talks on."""
         for choice in chunk.choices[:1]:
+            if self.first_tokens is None and choice.logprobs is not None and choice.logprobs.content:
+                self.first_tokens = {each.token: each.logprob for each in choice.logprobs.content[0].top_logprobs}
             if choice.delta.content:
                 if self.saying.stopped:
                     return False

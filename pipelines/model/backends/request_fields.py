@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pipelines.errors import PromptError
+from pipelines.model.types import ChatRequest
 from reelmill.schema.tasks import Generation
+
+MOST_ALTERNATIVES = 20
+"""Of the first token's alternatives, as many as the interface tells."""
+
+
+def form_fields(request: ChatRequest) -> dict[str, Any]:
+    """Fields that hold the answer to a schema, or that tell how likely its first token was."""
+    if request.weighed is not None:
+        return {"max_tokens": 1, "temperature": 0.0, "logprobs": True, "top_logprobs": MOST_ALTERNATIVES}
+    if request.json_schema is not None:
+        schema = {"name": "answer", "schema": json.loads(request.json_schema)}
+        return {"response_format": {"type": "json_schema", "json_schema": schema}}
+    return {}
 
 
 def request_fields(generation: Generation) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class Flight:
             flying.vision_s = encoded_at - flying.started_at
             ticket = flying.look.ticket
             ids = self._vision.prompt(flying.look)
-            self._generator.add(name, ids, ticket.generation, ticket.max_new_tokens)
+            self._generator.add(name, ids, ticket.generation, ticket.max_new_tokens, ticket.guide)
 
     def _hear(self, output: Output) -> bool:
         """Take a token; whether it was the last one."""

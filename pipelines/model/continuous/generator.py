@@ -18,6 +18,7 @@ from pipelines.model.continuous.plan import Chunk, Plan, plan, schedule
 from pipelines.model.continuous.prefixes import Prefixes
 from pipelines.model.continuous.sampling import Choice
 from pipelines.model.continuous.slab import CacheShape, Slabs
+from pipelines.model.guide import Guide
 from pipelines.model.quantization import shared_tensors
 from reelmill.schema.tasks import Generation
 
@@ -48,9 +49,11 @@ class Generator:
         self._waiting: deque[Passenger] = deque()
         self._running: list[Passenger] = []
 
-    def add(self, name: str, ids: Sequence[int], settings: Generation, max_new_tokens: int) -> None:
+    def add(
+        self, name: str, ids: Sequence[int], settings: Generation, max_new_tokens: int, guide: Guide | None = None
+    ) -> None:
         """Queue a prompt; prompt and answer must fit into the cache."""
-        choice = Choice.of(settings, self._shape.device)
+        choice = Choice.of(settings, self._shape.device, guide)
         self._waiting.append(Passenger(name, list(ids), max_new_tokens, choice))
 
     def cancel(self, name: str) -> None:

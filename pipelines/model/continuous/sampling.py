@@ -13,13 +13,15 @@ from transformers import (
     TopPLogitsWarper,
 )
 
+from pipelines.model.guide import Guide
 from reelmill.schema.tasks import Generation
 
 
 class Choice:
-    """Picks tokens by the settings of one request. With a seed, the same logits give the same tokens every time."""
+    """Picks tokens by the settings and the guide of one request. With a seed, equal logits give equal tokens."""
 
-    def __init__(self, settings: Generation, device: torch.device) -> None:
+    def __init__(self, settings: Generation, device: torch.device, guide: Guide | None = None) -> None:
+        self._guide = guide
         self._processors = _processors(settings)
         self._do_sample = settings.do_sample
         self._random = torch.Generator(device)
@@ -29,15 +31,16 @@ class Choice:
             self._random.manual_seed(settings.seed)
 
     @classmethod
-    def of(cls, settings: Generation, device: torch.device) -> Choice | None:
+    def of(cls, settings: Generation, device: torch.device, guide: Guide | None = None) -> Choice | None:
         """None where the likeliest token is the choice."""
-        plain = not settings.do_sample and settings.repetition_penalty == 1.0
-        return None if plain else cls(settings, device)
+        plain = not settings.do_sample and settings.repetition_penalty == 1.0 and guide is None
+        return None if plain else cls(settings, device, guide)
 
     def __call__(self, said: Sequence[int], logits: torch.Tensor) -> int:
         """The next token of logits [vocabulary]. Only what was said counts as repeated, not what was asked."""
         ids = torch.tensor([said], dtype=torch.long, device=logits.device)
-        scores = self._processors(ids, logits[None].float())
+        allowed = logits.float() if self._guide is None else self._guide(said, logits.float())
+        scores = self._processors(ids, allowed[None])
         if not self._do_sample:
             return int(scores.argmax())
         return int(torch.multinomial(scores.softmax(-1), 1, generator=self._random))

@@ -19,7 +19,10 @@ SELECT
     j.batch_id,
     b.name AS batch_name,
     a.job_id,
-    to_tsvector('english', regexp_replace(a.text, '([\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF])', ' \1 ', 'g')) AS words
+    to_tsvector('english', regexp_replace(a.text, '([\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF])', ' \1 ', 'g')) AS words,
+    a.value,
+    a.probabilities,
+    a.problem
 FROM public.answers AS a
 -- Left joins: what a query does not ask for is not read.
 LEFT JOIN public.media AS m ON m.job_id = a.job_id AND m.ordinal = 0
@@ -69,3 +72,9 @@ COMMENT ON COLUMN reelmill.media_answers.job_id IS
     'The job. Ids rise with the time of submission: job_id >= reelmill.id_at(now() - interval ''7 days'') is the quick way to the last week.';
 COMMENT ON COLUMN reelmill.media_answers.words IS
     'The answer''s words for search: WHERE words @@ reelmill.search(''red panda'').';
+COMMENT ON COLUMN reelmill.media_answers.value IS
+    'The answer as JSON, where a schema was asked for: value->>''colour''.';
+COMMENT ON COLUMN reelmill.media_answers.probabilities IS
+    'Of each choice, where choices were given: (probabilities->>''yes'')::float8 > 0.9.';
+COMMENT ON COLUMN reelmill.media_answers.problem IS
+    'Why an answer that was to be of a schema or a choice is none; empty where all is well.';

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import CheckConstraint, Column, Float, ForeignKeyConstraint, Integer, Table, Text, Uuid
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from reelmill.ledger.tables.columns import frame, generated, metadata, number, of_job, search_words
 
@@ -28,6 +28,9 @@ answers = Table(
     *of_job("segment", "task", "ordinal"),
     Column("question", Text, nullable=False),
     *generated(),
+    Column("value", JSONB, comment="The answer as JSON, where a schema was asked for and the answer is of it"),
+    Column("probabilities", JSONB, comment="Of each choice, summing to 1, where choices were given"),
+    Column("problem", Text, comment="Why an answer that was to have a form has none; raw_text is what was said"),
 )
 search_words(answers)
 
