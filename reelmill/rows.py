@@ -36,9 +36,9 @@ class ResultRow:
         x1_px, y1_px, x2_px, y2_px: corners in its pixels.
         finish_reason: `stop`, or `length` where the text was cut off at `max_new_tokens`.
         problem: why an answer is malformed, or not of its schema.
-        labels: the job's.
         value: of an answer of a schema, JSON text.
         probabilities: of the choices of an answer, JSON text.
+        labels: the job's.
     """
 
     job_id: UUID
@@ -66,9 +66,9 @@ class ResultRow:
     y2_px: float | None = None
     finish_reason: str
     problem: str | None = None
-    labels: dict[str, str]
     value: str | None = None
     probabilities: str | None = None
+    labels: dict[str, str]
 
 
 CORNERS = ("x1", "y1", "x2", "y2", "x1_px", "y1_px", "x2_px", "y2_px")

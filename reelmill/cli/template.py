@@ -18,16 +18,16 @@ Stop = Annotated[
     list[str] | None,
     typer.Option("--stop", metavar="TEXT", help="An answer ends before it. Repeatable.", rich_help_panel=HOW),
 ]
-_JSON_HELP = "Answered by JSON of the schema in this file. Repeatable."
-_CHOICE_HELP = "Answered by one of these, with the probability of each: yes,no. Repeatable."
+_JSON_HELP = "Answered by JSON of the schema in this file."
+_CHOICE_HELP = "Answered by one of these, with the probability of each: yes,no."
 
 
 AskJson = Annotated[
-    list[tuple[str, Path]] | None,
+    tuple[str, Path] | None,
     typer.Option("--ask-json", metavar="QUESTION SCHEMA_FILE", help=_JSON_HELP, rich_help_panel=ASKED),
 ]
 AskChoice = Annotated[
-    list[tuple[str, str]] | None,
+    tuple[str, str] | None,
     typer.Option("--ask-choice", metavar="QUESTION CHOICES", help=_CHOICE_HELP, rich_help_panel=ASKED),
 ]
 
@@ -39,8 +39,8 @@ class Asked:
     caption: bool = False
     questions: Sequence[str] | None = None
     phrases: Sequence[str] | None = None
-    of_schema: Sequence[tuple[str, Path]] | None = None
-    of_choices: Sequence[tuple[str, str]] | None = None
+    of_schema: tuple[str, Path] | None = None
+    of_choices: tuple[str, str] | None = None
 
     def __bool__(self) -> bool:
         return any((self.caption, self.questions, self.phrases, self.of_schema, self.of_choices))
@@ -56,9 +56,11 @@ def tasks_of(asked: Asked) -> list[dict[str, Any]]:
         raise SpecError("nothing is asked", next_step='Add --caption, --ask "…?" or --ground "…"')
     tasks: list[dict[str, Any]] = [{"kind": "caption"}] if asked.caption else []
     tasks += [{"kind": "ask", "questions": asked.questions}] if asked.questions else []
-    for question, file in asked.of_schema or ():
+    if asked.of_schema:
+        question, file = asked.of_schema
         tasks.append({"kind": "ask", "questions": [question], "json_schema": _schema_in(file)})
-    for question, choices in asked.of_choices or ():
+    if asked.of_choices:
+        question, choices = asked.of_choices
         tasks.append({"kind": "ask", "questions": [question], "choices": choices.split(",")})
     tasks += [{"kind": "ground", "phrases": asked.phrases}] if asked.phrases else []
     return tasks

@@ -15,7 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from reelmill.errors import DatabaseForbiddenError, DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
 
-SCHEMA_VERSION = "0007"
+SCHEMA_VERSION = "0008"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
 
 COMPATIBLE_FROM = "Serves code from version"

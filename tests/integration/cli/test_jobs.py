@@ -7,6 +7,7 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -153,3 +154,15 @@ def test_people_get_the_message_and_the_next_step_without_a_traceback() -> None:
     assert "https://b/1.png: the scheme 'https' cannot be read" in ran.err
     assert "Use s3://bucket/key" in ran.err
     assert "Traceback" not in ran.err
+
+
+def test_questions_can_ask_for_a_schema_and_for_choices(tmp_path: Path) -> None:
+    file = tmp_path / "sign.json"
+    file.write_text('{"type": "object", "properties": {"text": {"type": "string"}}}')
+    asked = ("--ask-json", "What does it say?", str(file), "--ask-choice", "Is it wet?", "yes,no")
+    (shown,) = reelmill("submit", "s3://b/1.png", *asked, "--dry-run", "--json").json["specs"]
+    assert [task.get("json_schema", {}).get("type") for task in shown["tasks"]] == ["object", None]
+    assert [task.get("choices") for task in shown["tasks"]] == [None, ["yes", "no"]]
+    refused = reelmill("submit", "s3://b/1.png", "--ask-json", "?", str(tmp_path / "absent.json"), "--dry-run")
+    assert refused.code == 2
+    assert "absent.json" in refused.err

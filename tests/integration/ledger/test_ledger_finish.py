@@ -16,7 +16,7 @@ from reelmill.ledger.finish import BACKOFF_CAP_S, acknowledge_cancel, backoff_s,
 from reelmill.ledger.lease import Lease
 from reelmill.ledger.results import results
 from reelmill.ledger.sweep import sweep
-from reelmill.schema import CaptionResult, JobResult, JobState, MediaFacts
+from reelmill.schema import AnswerResult, CaptionResult, JobResult, JobState, MediaFacts
 from tests.integration.ledger.helpers import (
     LastingError,
     PassingError,
@@ -234,3 +234,22 @@ def test_a_report_on_a_job_that_does_not_exist_is_refused_like_a_stale_one(db: D
     nobody = Lease(UUID(int=1), uuid4(), 1)
     assert not succeed(db, nobody, result())
     assert fail(db, nobody, PassingError("cut")) is None
+
+
+def test_values_probabilities_and_problems_of_answers_are_json_for_everybody(db: Database) -> None:
+    (job_id,) = submit(db)
+    value = {"colour": "r\0ed", "sides": [3, 4.5, None, True]}
+    answers = (
+        AnswerResult(0, 1, 0, "Of a schema?", words("{…}"), value=value),
+        AnswerResult(0, 1, 1, "Of choices?", words("yes"), probabilities={"yes": 0.75, "no": 0.25}),
+        AnswerResult(0, 1, 2, "Of none?", words("perhaps"), problem="not JSON"),
+    )
+    assert succeed(db, take(db).lease, replace(result(), answers=answers))
+    (found,) = results(db, job_ids=[job_id])
+    assert [answer.value for answer in found.answers] == [{**value, "colour": "red"}, None, None]
+    assert [answer.probabilities for answer in found.answers] == [None, {"yes": 0.75, "no": 0.25}, None]
+    assert [row.problem for row in found.rows() if row.kind == "answer"] == [None, None, "not JSON"]
+    seen = "SELECT count(*) FROM reelmill.media_answers WHERE job_id = :id AND "
+    assert one(db, seen + "value->>'colour' = 'red'", id=job_id) == 1
+    assert one(db, seen + "(probabilities->>'yes')::float8 > 0.7", id=job_id) == 1
+    assert one(db, seen + "problem IS NULL", id=job_id) == 2

@@ -48,7 +48,8 @@ def test_an_answer_of_a_schema_has_its_value() -> None:
     assert Sign.model_validate(answer.value) == Sign(text="STOP", lines=1)
     assert (answer.problem, answer.text) == (None, '{"text": "STOP", "lines": 1}')
     (request,) = backend.requests
-    assert request.json_schema is not None and '"lines"' in request.json_schema
+    assert request.json_schema is not None
+    assert '"lines"' in request.json_schema
     assert request.json_schema in request.question, "the model reads the schema that it is held to"
 
 
@@ -63,14 +64,15 @@ def test_an_answer_of_a_schema_has_its_value() -> None:
 )
 def test_an_answer_that_is_not_of_the_schema_says_why_and_keeps_the_words(said: str, why: str) -> None:
     (answer,) = answers(EchoBackend(said), Ask("?", schema=Sign))
-    assert answer.value is None and answer.generated.raw_text == said
-    assert answer.problem is not None and why in answer.problem
+    assert (answer.value, answer.generated.raw_text) == (None, said)
+    assert answer.problem is not None
+    assert why in answer.problem
 
 
 def test_the_likeliest_choice_is_the_answer_and_all_have_their_probability() -> None:
     backend = Weigher(yes=math.log(0.03), no=math.log(0.01))
     (answer,) = answers(backend, Ask("Is it raining?", choices=["no", "yes"]))
-    assert answer.text == "yes" and answer.generated.output_tokens == 4
+    assert (answer.text, answer.generated.output_tokens) == ("yes", 4)
     assert answer.probabilities == pytest.approx({"yes": 0.75, "no": 0.25})
     assert {request.question for request in backend.requests} == {
         "<image>\nIs it raining?\nAnswer with one of these and nothing else: no, yes"

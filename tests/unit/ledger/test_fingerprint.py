@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 
-from pipelines.analytics.prompts import CAPTION_PROMPTS, GROUND_PROMPT, PLACEHOLDER
+from pipelines.analytics.prompts import CAPTION_PROMPTS, CHOICE_WORDS, GROUND_PROMPT, PLACEHOLDER, SCHEMA_WORDS
 from reelmill.ledger.fingerprint import PROMPTS_VERSION, Fingerprints, FoundObject
-from reelmill.schema import Caption, Generation, PrefixSpec
+from reelmill.schema import Ask, Caption, Generation, PrefixSpec
 
-WORDS_OF_VERSION = {1: "b15faf6d0e371a45"}
+WORDS_OF_VERSION = {1: "94ff6dd1743bb717"}
 
 
 def test_other_words_around_a_question_come_with_another_version_of_the_prompts() -> None:
-    words = repr((sorted(CAPTION_PROMPTS.items()), GROUND_PROMPT, PLACEHOLDER))
+    words = repr((sorted(CAPTION_PROMPTS.items()), GROUND_PROMPT, PLACEHOLDER, SCHEMA_WORDS, CHOICE_WORDS))
     digest = hashlib.sha256(words.encode()).hexdigest()[:16]
     assert WORDS_OF_VERSION[PROMPTS_VERSION] == digest, "raise PROMPTS_VERSION, and note the new digest here"
 
@@ -39,3 +39,9 @@ def test_equal_content_has_one_fingerprint_at_any_key_only_where_that_was_asked_
     by_content = PrefixSpec(prefix="s3://a/", tasks=(Caption(),), dedupe="content")
     assert Fingerprints(by_uri, {}).of(first) != Fingerprints(by_uri, {}).of(second)
     assert Fingerprints(by_content, {}).of(first) == Fingerprints(by_content, {}).of(second)
+
+
+def test_the_form_of_an_answer_changes_the_fingerprint() -> None:
+    tasks = (Ask("Wet?"), Ask("Wet?", choices=["yes", "no"]), Ask("Wet?", schema={"type": "boolean"}))
+    specs = [PrefixSpec(prefix="s3://a/", tasks=(task,)) for task in tasks]
+    assert len({Fingerprints(spec, {}).of(FoundObject("s3://a/b", '"e"', 1)) for spec in specs}) == 3

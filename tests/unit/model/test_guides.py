@@ -91,4 +91,6 @@ def test_every_kind_of_tokenizer_spells_json(case: str) -> None:
     finally:
         engine.close()
     assert misfit(json.loads(answer.text), SCHEMA) is None
-    assert weighed.text == "red" and weighed.log_likelihood is not None and weighed.log_likelihood < 0
+    assert weighed.text == "red"
+    assert weighed.log_likelihood is not None
+    assert weighed.log_likelihood < 0

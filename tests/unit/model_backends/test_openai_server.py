@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -22,7 +23,7 @@ from pipelines.errors import (
     ServerUnavailableError,
 )
 from pipelines.model.backends.openai_server import OpenAIBackend, OpenAIServer
-from pipelines.model.types import ChatRequest, Completion
+from pipelines.model.types import ChatRequest, Completion, Weighed
 from reelmill.schema import Generation
 from tests.faulty_server import Behaviour, FaultyServer, chunk, endless, fails, faulty_server, good, silent, streams
 
@@ -238,3 +239,44 @@ def test_the_key_is_in_no_representation() -> None:
 def test_whoever_answers_is_part_of_the_models_row() -> None:
     with asking(good) as (_, backend):
         assert backend.info.precision == "unknown (openai)"
+
+
+def tells(**likely: float) -> Behaviour:
+    """Answers with a first token, and how likely which were."""
+    top = [{"token": token, "logprob": math.log(share), "bytes": None} for token, share in likely.items()]
+
+    def behave(exchange: Any) -> None:
+        first = chunk(" yes")
+        first["choices"][0]["logprobs"] = {"content": [{**top[0], "top_logprobs": top}], "refusal": None}
+        exchange.stream(first, chunk(None, "length"))
+
+    return behave
+
+
+def test_a_schema_is_sent_as_the_response_format() -> None:
+    with asking(good) as (server, backend):
+        backend.submit(ChatRequest("?", json_schema='{"type": "integer"}')).result(timeout=LONG_S)
+    (sent,) = server.requests
+    assert sent["response_format"] == {
+        "type": "json_schema",
+        "json_schema": {"name": "answer", "schema": {"type": "integer"}},
+    }
+
+
+def test_a_choice_is_weighed_by_all_first_tokens_that_begin_it_alone() -> None:
+    with asking(tells(yes=0.5, ye=0.125, no=0.25, Yes=0.125)) as (server, backend):
+        weighed = Weighed("yes", ("yes", "no"))
+        answer = backend.submit(ChatRequest("?", weighed=weighed)).result(timeout=LONG_S)
+        absent = backend.submit(ChatRequest("?", weighed=Weighed("maybe", ("maybe", "no")))).result(timeout=LONG_S)
+    assert answer.log_likelihood == pytest.approx(math.log(0.625))
+    assert absent.log_likelihood == -math.inf
+    assert {name: server.requests[0][name] for name in ("logprobs", "top_logprobs", "max_tokens")} == {
+        "logprobs": True, "top_logprobs": 20, "max_tokens": 1,
+    }  # fmt: skip
+
+
+def test_choices_are_refused_where_a_server_cannot_tell_them_apart() -> None:
+    alike = Weighed("light red", ("light red", "light blue"))
+    with asking(tells(light=1.0), good) as (_, backend):
+        assert "same token" in str(error_of(backend.submit(ChatRequest("?", weighed=alike))))
+        assert "logprobs" in str(error_of(backend.submit(ChatRequest("?", weighed=alike))))
