@@ -11,8 +11,8 @@ import torch
 from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria, StoppingCriteriaList
 
 from pipelines.errors import PromptError
-from pipelines.model.reader import Reader
 from pipelines.model.guide import Guide, RowGuides
+from pipelines.model.reader import Reader
 from pipelines.model.rope import reset_rope
 from pipelines.model.streaming import Listener
 from reelmill.schema.tasks import Generation

@@ -17,8 +17,8 @@ from pipelines.errors import CancelledError, CheckpointError, ModelError, Pipeli
 from pipelines.model.backends.in_flight import InFlight
 from pipelines.model.backends.lmdeploy_reply import LMDeployReply
 from pipelines.model.backends.messages import Part, build_messages
-from pipelines.model.backends.saying import Saying
 from pipelines.model.backends.request_fields import form_fields
+from pipelines.model.backends.saying import Saying
 from pipelines.model.backends.sheets import picture_grid, picture_sheet
 from pipelines.model.checkpoint import CheckpointFiles, locate
 from pipelines.model.config import CheckpointConfig, quantisation, read_config
