@@ -43,6 +43,8 @@ def make_app(settings: Settings, load: LoadBackend = load_backend) -> Celery:
         worker_send_task_events=False,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # A full Redis refuses what Celery notes about each message: wait for room instead of leaving.
+        broker_channel_error_retry=True,
         broker_transport_options={
             "socket_connect_timeout": 5,
             "socket_timeout": 30,

@@ -96,7 +96,7 @@ def run_housekeeping(settings: Settings) -> None:
         SystemExit: 0 after SIGTERM.
     """
     urls = service_urls(settings)
-    database = Database(urls.database_url)
+    database = Database(urls.database_url, silence_s=settings.lease_s)
     database.check_schema()
     metrics = Metrics(settings.served_model_name)
     metrics.watch_queues(database)

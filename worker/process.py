@@ -76,7 +76,8 @@ class WorkerProcess:
     @classmethod
     def _start(cls, settings: Settings, load: LoadBackend, pulse: Pulse, beating: Periodic) -> Self:
         urls = service_urls(settings)
-        database = Database(urls.database_url, pool_size=settings.concurrency + 4)
+        # Who has heard nothing for a lease has lost its jobs: better to ask anew than to wait on.
+        database = Database(urls.database_url, pool_size=settings.concurrency + 4, silence_s=settings.lease_s)
         database.check_schema()
         backend = load(settings)
         worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"

@@ -21,6 +21,7 @@ from pipelines.media.range_server import RangeServer
 from pipelines.media.shared_tiles import map_tiles
 from pipelines.media.types import DecodedMedia, DecodeRequest
 
+CHILD_MODULE = "pipelines.media.child"
 START_TIMEOUT_S = 60.0
 CANCELLATION_POLL_MS = 50
 INHERITED_VARIABLES = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "TMPDIR", "VIRTUAL_ENV")
@@ -41,7 +42,7 @@ class DecoderProcess:
         with theirs:
             self._stderr = os.memfd_create("decoder-stderr", os.MFD_CLOEXEC)
             self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "pipelines.media.child", str(theirs.fileno()), str(os.getpid())],
+                [sys.executable, "-m", CHILD_MODULE, str(theirs.fileno()), str(os.getpid())],
                 pass_fds=(theirs.fileno(),),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -14,6 +15,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from reelmill.errors import DatabaseForbiddenError, DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
+from reelmill.ledger.patience import PatientConnection
 
 SCHEMA_VERSION = "0008"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
@@ -51,12 +53,14 @@ class Database:
     Args:
         url: `postgresql://user:password@host:port/name` (also `postgres://`, and sockets as `?host=/dir`).
         pool_size: connections kept; as many again are opened under load.
+        silence_s: a connection on which nothing comes back for so long is given up; None waits for ever, as long
+            statements of people may want it.
 
     Raises:
         SettingsError: not a Postgres URL.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, silence_s: float | None = None) -> None:
         self.url = database_url(url)
         self._engine = create_engine(
             self.url,
@@ -66,6 +70,8 @@ class Database:
             pool_use_lifo=True,
             connect_args=_connect_arguments(self.url),
         )
+        if silence_s is not None:
+            event.listen(self._engine, "do_connect", partial(_connect_patiently, silence_s))
         event.listen(self._engine, "checkin", _note_idle)
         event.listen(self._engine, "checkout", _ping_if_idle)
         self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -153,6 +159,12 @@ def _connect_arguments(url: URL) -> dict[str, Any]:
     """What the URL says goes before our own limits."""
     arguments = {"application_name": "reelmill", **NETWORK_LIMITS}
     return {name: value for name, value in arguments.items() if name not in url.query}
+
+
+def _connect_patiently(
+    silence_s: float, dialect: Any, entry: Any, arguments: Any, parameters: Any
+) -> PatientConnection:
+    return PatientConnection.open(silence_s, *arguments, **parameters)
 
 
 def _note_idle(connection: Any, entry: ConnectionPoolEntry) -> None:

@@ -1,0 +1,198 @@
+"""One run: services, workers and a producer, faults on top, and the account at the end."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from benchmarks.chaos.accounting import Account, account_for
+from benchmarks.chaos.faults import ALL
+from benchmarks.chaos.fleet import Fleet
+from benchmarks.chaos.producer import Producer
+from benchmarks.chaos.proxy import proxy_to
+from benchmarks.chaos.reaper import KEEP
+from benchmarks.chaos.servers import Servers, own_servers
+from benchmarks.chaos.storage import CREDENTIALS, own_storage
+from benchmarks.chaos.world import Fault, Journal, SkippedError, World
+from benchmarks.mill import environment
+from reelmill import Client
+from reelmill.errors import SpecError
+from reelmill.ledger.migrate import upgrade
+from reelmill.schema import ReelmillError
+
+LEASE_S = 3.0
+DISK_MB = 1
+READY_S = 120.0
+SETTLE_S = 180.0
+"""Jobs that wait for their next try wait up to minutes, when everything works again."""
+PAUSE_S = 4.0
+"""Between the faults of a family, on average; a single fault comes twice as often."""
+WORKER = {
+    "concurrency": "4",
+    "decode_processes": "1",
+    "decode_timeout_s": "5",
+    "decode_memory_mb": "1024",
+    "lease_s": str(LEASE_S),
+    "heartbeat_s": "0.5",
+    "housekeeping_s": "0.5",
+    "slot_s": "5",
+    "drain_s": "1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is asked of a run. `fault`: this one alone; None mixes all."""
+
+    seed: int
+    seconds: float
+    jobs: int | None
+    workers: int
+    fault: str | None
+
+    def faults(self) -> tuple[Fault, ...]:
+        chosen = tuple(fault for fault in ALL if self.fault in (None, fault.name))
+        if not chosen:
+            raise SpecError("there is no such fault", subject=str(self.fault), next_step="See --list")
+        return chosen
+
+
+def run_plan(plan: Plan, *, keep: bool = False) -> Account:
+    """Run it, and return the account."""
+    faults, journal = plan.faults(), Journal()
+    journal.say(f"seed {plan.seed}, {plan.seconds:g} s, {plan.workers} workers, {len(faults)} kinds of faults")
+    with _root(journal, keep=keep) as root, own_servers(root) as servers, ExitStack() as stack:
+        world = _built(plan, root, servers, stack)
+        world.fleet.wait_ready(READY_S)
+        journal.say("the workers are ready")
+        started = time.monotonic()
+        world.producer.start()
+        _storm(plan, world, faults, journal)
+        world.producer.stop()
+        journal.say(f"no more faults; {len(world.producer.register.accepted)} jobs were accepted")
+        _settle(world, journal)
+        world.fleet.close()
+        account = account_for(plan.seed, servers.database_url, world.producer.register)
+        account.faults, account.endings = journal.counts, world.fleet.endings
+        account.refused, account.seconds = world.producer.register.refused, time.monotonic() - started
+        for problem in account.problems:
+            journal.say(problem)
+    return account
+
+
+@contextmanager
+def _root(journal: Journal, *, keep: bool) -> Iterator[Path]:
+    root = Path(tempfile.mkdtemp(prefix="reelmill-chaos-"))
+    if keep:
+        (root / KEEP).touch()
+        journal.say(f"logs and media are in {root}")
+    yield root
+
+
+def _built(plan: Plan, root: Path, servers: Servers, stack: ExitStack) -> World:
+    for name in ("media", "logs", "downloads", "home"):
+        (root / name).mkdir()
+    upgrade(servers.database_url)
+    database_proxy = stack.enter_context(proxy_to(servers.postgres_port))
+    producer_proxy = stack.enter_context(proxy_to(servers.postgres_port))
+    redis_proxy = stack.enter_context(proxy_to(servers.redis_port))
+    storage = stack.enter_context(own_storage(plan.seed))
+    variables = {
+        "home": str(root / "home"),
+        "database_url": servers.postgres.url(database_proxy.port),
+        "redis_url": servers.redis.url(redis_proxy.port),
+        "s3_endpoint_url": storage.endpoint_url,
+        "file_roots": f'["{root / "media"}"]',
+        "download_dir": str(root / "downloads"),
+        **WORKER,
+    }
+    disk = root / "downloads" if _mounted(root / "downloads") else None
+    stack.enter_context(environment({f"REELMILL_{name.upper()}": value for name, value in variables.items()}))
+    stack.enter_context(environment({**CREDENTIALS, "OMP_NUM_THREADS": "1"}))
+    client = stack.enter_context(Client(servers.postgres.url(producer_proxy.port)))
+    rng = random.Random(f"{plan.seed}/producer")
+    producer = Producer(client, servers.database_url, storage, root / "media", rng, plan.jobs)
+    fleet = Fleet(plan.workers, root / "logs", os.environ)
+    stack.callback(fleet.close)
+    return World(
+        root,
+        servers,
+        database_proxy,
+        producer_proxy,
+        redis_proxy,
+        storage,
+        fleet,
+        producer,
+        client,
+        dict(os.environ),
+        disk,
+        LEASE_S,
+    )
+
+
+def _mounted(directory: Path) -> bool:
+    """A small file system of its own, where this process may mount one."""
+    mount = shutil.which("mount")
+    if mount is None or os.geteuid() != 0:
+        return False
+    command = [mount, "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(directory)]
+    return subprocess.run(command, check=False, capture_output=True).returncode == 0
+
+
+def _storm(plan: Plan, world: World, faults: tuple[Fault, ...], journal: Journal) -> None:
+    """Each family in a thread of its own, until the time is over."""
+    families: dict[str, list[Fault]] = {}
+    for fault in faults:
+        families.setdefault(fault.family, []).append(fault)
+    pause_s = PAUSE_S if len(faults) > 1 else PAUSE_S / 2
+    lanes = [
+        threading.Thread(target=_lane, args=(random.Random(f"{plan.seed}/{name}"), pause_s, world, lane, journal))
+        for name, lane in families.items()
+    ]
+    for lane in lanes:
+        lane.start()
+    time.sleep(plan.seconds)
+    world.over.set()
+    for lane in lanes:
+        lane.join()
+
+
+def _lane(rng: random.Random, pause_s: float, world: World, faults: list[Fault], journal: Journal) -> None:
+    world.wait(rng.uniform(0, pause_s))
+    while not world.over.is_set():
+        fault = rng.choice(faults)
+        try:
+            journal.note(fault.name, fault.inject(world, rng))
+        except SkippedError as error:
+            journal.say(f"{fault.name} left out: {error}")
+        except (ReelmillError, psycopg.Error, OSError) as error:
+            # The database that it needs may be down, by another fault.
+            journal.say(f"{fault.name} came to nothing: {type(error).__name__}")
+        world.wait(rng.expovariate(1 / pause_s))
+
+
+def _settle(world: World, journal: Journal) -> None:
+    """Until nothing is queued or running, and no scan either."""
+    ends_at = time.monotonic() + SETTLE_S
+    statement = """
+        SELECT (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')),
+               (SELECT count(*) FROM scans WHERE state IN ('queued', 'running'))
+    """
+    while time.monotonic() < ends_at:
+        with psycopg.connect(world.servers.database_url) as connection:
+            found = connection.execute(statement).fetchone()
+        if found == (0, 0):
+            return
+        time.sleep(0.3)
+    journal.say(f"after {SETTLE_S:g} s there are still jobs and scans: {found}")
