@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--minutes", type=float, default=1.0, help="How long faults are injected")
     parser.add_argument("--jobs", type=int, default=None, help="Submit no more than so many")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--fault", default=None, help="Only this one, again and again; see --list")
+    parser.add_argument("--fault", action="append", default=[], help="Only this one, again and again; see --list")
     parser.add_argument("--list", action="store_true", help="Name the faults, and do nothing")
     parser.add_argument("--keep", action="store_true", help="Leave logs and media where they are, and say where")
 
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
 
     if arguments.list:
         return {"faults": print_table()}
-    plan = Plan(arguments.seed, arguments.minutes * 60, arguments.jobs, arguments.workers, arguments.fault)
+    plan = Plan(arguments.seed, arguments.minutes * 60, arguments.jobs, arguments.workers, tuple(arguments.fault))
     account = run_plan(plan, keep=arguments.keep)
     if not account.holds:
         sys.stdout.write(account.json() + "\n")

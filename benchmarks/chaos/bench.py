@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
+from redis import RedisError
 
 from benchmarks.chaos.accounting import Account, account_for
 from benchmarks.chaos.faults import ALL
@@ -36,7 +37,7 @@ DISK_MB = 1
 READY_S = 120.0
 SETTLE_S = 180.0
 """Jobs that wait for their next try wait up to minutes, when everything works again."""
-PAUSE_S = 4.0
+PAUSE_S = 8.0
 """Between the faults of a family, on average; a single fault comes twice as often."""
 WORKER = {
     "concurrency": "4",
@@ -53,24 +54,26 @@ WORKER = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked of a run. `fault`: this one alone; None mixes all."""
+    """What is asked of a run. `jobs`: submit no more; `faults`: by name, all of them when empty."""
 
     seed: int
     seconds: float
     jobs: int | None
     workers: int
-    fault: str | None
+    faults: tuple[str, ...] = ()
 
-    def faults(self) -> tuple[Fault, ...]:
-        chosen = tuple(fault for fault in ALL if self.fault in (None, fault.name))
-        if not chosen:
-            raise SpecError("there is no such fault", subject=str(self.fault), next_step="See --list")
-        return chosen
+    def chosen(self) -> tuple[Fault, ...]:
+        """Raises SpecError: there is no such fault."""
+        known = {fault.name: fault for fault in ALL}
+        for name in self.faults:
+            if name not in known:
+                raise SpecError("there is no such fault", subject=name, next_step="See --list")
+        return tuple(known[name] for name in self.faults or known)
 
 
 def run_plan(plan: Plan, *, keep: bool = False) -> Account:
     """Run it, and return the account."""
-    faults, journal = plan.faults(), Journal()
+    faults, journal = plan.chosen(), Journal()
     journal.say(f"seed {plan.seed}, {plan.seconds:g} s, {plan.workers} workers, {len(faults)} kinds of faults")
     with _root(journal, keep=keep) as root, own_servers(root) as servers, ExitStack() as stack:
         world = _built(plan, root, servers, stack)
@@ -176,7 +179,7 @@ def _lane(rng: random.Random, pause_s: float, world: World, faults: list[Fault],
             journal.note(fault.name, fault.inject(world, rng))
         except SkippedError as error:
             journal.say(f"{fault.name} left out: {error}")
-        except (ReelmillError, psycopg.Error, OSError) as error:
+        except (ReelmillError, psycopg.Error, RedisError, OSError) as error:
             # The database that it needs may be down, by another fault.
             journal.say(f"{fault.name} came to nothing: {type(error).__name__}")
         world.wait(rng.expovariate(1 / pause_s))

@@ -27,6 +27,7 @@ class Fleet:
         self._size, self._logs, self._environment = size, logs, dict(environment)
         self._lock = threading.Lock()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._log_of: dict[int, Path] = {}
         self._closed = threading.Event()
         self._started = 0
         self.load_s = 0.0
@@ -41,8 +42,8 @@ class Fleet:
             return [process.pid for process in self._running.values() if process.poll() is None]
 
     def pick(self, rng: random.Random) -> int | None:
-        """One of them."""
-        pids = sorted(self.pids())
+        """One that is ready for jobs: those that are still starting would hide what the others do under it."""
+        pids = sorted(pid for pid, log in self._logs_by_pid().items() if READY in log.read_text(errors="replace"))
         return rng.choice(pids) if pids else None
 
     def send(self, pid: int, number: signal.Signals) -> None:
@@ -54,8 +55,8 @@ class Fleet:
         """Until every one has said that it is ready. Raises TimeoutError."""
         ends_at = time.monotonic() + timeout_s
         while True:
-            logs = [path.read_text(errors="replace") for path in sorted(self._logs.glob("worker-*.log"))]
-            if len(logs) >= self._size and all(READY in log for log in logs[: self._size]):
+            logs = [log.read_text(errors="replace") for log in self._logs_by_pid().values()]
+            if len(logs) == self._size and all(READY in log for log in logs):
                 return
             if time.monotonic() > ends_at:
                 raise TimeoutError("the workers did not start:\n" + "\n".join(log[-2000:] for log in logs))
@@ -76,6 +77,9 @@ class Fleet:
                         self._running[place] = self._start()
         self._end_all()
 
+    def _logs_by_pid(self) -> dict[int, Path]:
+        return {pid: self._log_of[pid] for pid in self.pids()}
+
     def _note_end(self, process: subprocess.Popen[bytes] | None) -> None:
         if process is not None:
             status = process.returncode
@@ -85,10 +89,13 @@ class Fleet:
     def _start(self) -> subprocess.Popen[bytes]:
         self._started += 1
         environment = self._environment | {LOAD_SECONDS: str(self.load_s)}
-        with (self._logs / f"worker-{self._started:04}.log").open("wb") as log:
-            return subprocess.Popen(
+        path = self._logs / f"worker-{self._started:04}.log"
+        with path.open("wb") as log:
+            process = subprocess.Popen(
                 [sys.executable, "-m", MODULE], env=environment, stdout=log, stderr=log, start_new_session=True
             )
+        self._log_of[process.pid] = path
+        return process
 
     def _end_all(self) -> None:
         processes = list(self._running.values())

@@ -57,8 +57,10 @@ class TcpProxy:
     def close(self) -> None:
         async def close() -> None:
             self._server.close()
-            for task in tuple(self._tasks):
+            tasks = tuple(self._tasks)
+            for task in tasks:
                 task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
         asyncio.run_coroutine_threadsafe(close(), self._loop).result(timeout=10)
         self._loop.call_soon_threadsafe(self._loop.stop)
@@ -79,7 +81,7 @@ class TcpProxy:
         if task is not None:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        # Cancelled by `close`: nobody waits for the end of this task.
+        # Cancelled by `close`; asyncio's own callback would report it as an error.
         with suppress(OSError, asyncio.CancelledError):
             from_server, to_server = await asyncio.open_connection("127.0.0.1", self._target_port)
             link = _Link(to_client, to_server)

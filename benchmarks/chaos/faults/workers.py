@@ -5,46 +5,51 @@ from __future__ import annotations
 import random
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
-from benchmarks.chaos.world import Fault, World
+from benchmarks.chaos.world import Fault, SkippedError, World
 
 SLOW_LOAD_S = 6.0
 BETWEEN_TERM_AND_KILL_S = 0.4
 
 
+def _picked(world: World, rng: random.Random) -> int:
+    """A worker that is ready, as soon as there is one: on a slow machine faults come no faster than it starts."""
+    while (pid := world.fleet.pick(rng)) is None:
+        if world.over.wait(0.2):
+            raise SkippedError("no worker was ready any more")
+    return pid
+
+
 def _kill(world: World, rng: random.Random) -> str:
-    pid = world.fleet.pick(rng)
-    if pid is not None:
-        world.fleet.send(pid, SIGKILL)
+    pid = _picked(world, rng)
+    world.fleet.send(pid, SIGKILL)
     return f"worker {pid}"
 
 
 def _terminate(world: World, rng: random.Random) -> str:
-    pid = world.fleet.pick(rng)
-    if pid is not None:
-        world.fleet.send(pid, SIGTERM)
+    pid = _picked(world, rng)
+    world.fleet.send(pid, SIGTERM)
     return f"worker {pid}"
 
 
 def _terminate_then_kill(world: World, rng: random.Random) -> str:
-    pid = world.fleet.pick(rng)
-    if pid is not None:
-        world.fleet.send(pid, SIGTERM)
-        world.wait(rng.random() * BETWEEN_TERM_AND_KILL_S)
-        world.fleet.send(pid, SIGKILL)
+    pid = _picked(world, rng)
+    world.fleet.send(pid, SIGTERM)
+    world.wait(rng.random() * BETWEEN_TERM_AND_KILL_S)
+    world.fleet.send(pid, SIGKILL)
     return f"worker {pid}"
 
 
 def _freeze(world: World, rng: random.Random) -> str:
-    pid = world.fleet.pick(rng)
+    pid = _picked(world, rng)
     seconds = world.lease_s * (1.3 + rng.random())
-    if pid is not None:
-        world.fleet.send(pid, SIGSTOP)
-        world.wait(seconds)
-        world.fleet.send(pid, SIGCONT)
+    world.fleet.send(pid, SIGSTOP)
+    world.wait(seconds)
+    world.fleet.send(pid, SIGCONT)
     return f"worker {pid} for {seconds:.1f} s"
 
 
 def _kill_all(world: World, rng: random.Random) -> str:
+    _picked(world, rng)
     pids = world.fleet.pids()
     for pid in pids:
         world.fleet.send(pid, SIGKILL)

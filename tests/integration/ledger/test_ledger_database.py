@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
+from benchmarks.chaos.proxy import proxy_to
 from reelmill.errors import DatabaseUnavailableError, SettingsError
 from reelmill.ledger import database as database_module
 from reelmill.ledger.database import Database, database_url
@@ -114,3 +117,18 @@ def test_the_tables_refuse_states_that_cannot_be(db: Database, change: str) -> N
     (job_id,) = submit(db, spec())
     with pytest.raises(IntegrityError), db.transaction() as connection:
         connection.execute(text(f"UPDATE jobs SET {change} WHERE id = :id"), {"id": job_id})
+
+
+def test_a_database_that_falls_silent_is_given_up_and_the_next_statement_goes_over_a_new_connection(
+    database_url: str,
+) -> None:
+    parts = urlsplit(database_url)
+    with proxy_to(parts.port or 5432) as proxy:
+        behind = parts._replace(netloc=parts.netloc.replace(f":{parts.port}", f":{proxy.port}"))
+        db = Database(behind.geturl(), silence_s=0.5)
+        assert one(db, "SELECT 1") == 1
+        proxy.swallow()
+        with pytest.raises(DatabaseUnavailableError, match=r"no answer from the database for 0\.5 s"):
+            one(db, "SELECT 2")
+        assert one(db, "SELECT 3") == 3
+        db.close()
