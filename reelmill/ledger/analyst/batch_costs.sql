@@ -4,13 +4,7 @@ SELECT
     b.name,
     b.created_at,
     summed.jobs,
-    (
-        SELECT sum(extract(epoch FROM upper(span) - lower(span)))::float8
-        FROM (
-            SELECT range_agg(tstzrange(j.started_at, j.finished_at)) AS spans FROM public.jobs AS j
-            WHERE j.batch_id = b.id AND j.started_at <= j.finished_at GROUP BY j.worker_id
-        ) AS held, unnest(held.spans) AS spans(span)
-    ) AS gpu_s,
+    summed.gpu_s,
     summed.fetch_s,
     summed.decode_s,
     summed.wait_s,
@@ -26,20 +20,40 @@ SELECT
     b.labels
 FROM public.batches AS b
 CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE j.state IN ('succeeded', 'failed')) AS jobs,
-        coalesce(sum(j.fetch_s), 0) AS fetch_s,
-        coalesce(sum(j.decode_s), 0) AS decode_s,
-        coalesce(sum(j.wait_s), 0) AS wait_s,
-        coalesce(sum(j.vision_s), 0) AS vision_s,
-        coalesce(sum(j.prefill_s), 0) AS prefill_s,
-        coalesce(sum(j.generate_s), 0) AS generate_s,
-        coalesce(sum(j.write_s), 0) AS write_s,
-        coalesce(sum(j.tiles), 0) AS tiles,
-        coalesce(sum(j.prompt_tokens), 0) AS prompt_tokens,
-        coalesce(sum(j.output_tokens), 0) AS output_tokens,
-        coalesce(sum(j.attempt), 0) AS attempts,
-        coalesce(sum(j.crashes), 0) AS crashes
-    FROM public.jobs AS j WHERE j.batch_id = b.id
+    SELECT
+        coalesce(sum(w.jobs), 0)::bigint AS jobs,
+        sum((SELECT sum(extract(epoch FROM upper(span) - lower(span))) FROM unnest(w.held) AS spans(span)))::float8 AS gpu_s,
+        coalesce(sum(w.fetch_s), 0) AS fetch_s,
+        coalesce(sum(w.decode_s), 0) AS decode_s,
+        coalesce(sum(w.wait_s), 0) AS wait_s,
+        coalesce(sum(w.vision_s), 0) AS vision_s,
+        coalesce(sum(w.prefill_s), 0) AS prefill_s,
+        coalesce(sum(w.generate_s), 0) AS generate_s,
+        coalesce(sum(w.write_s), 0) AS write_s,
+        coalesce(sum(w.tiles), 0)::bigint AS tiles,
+        coalesce(sum(w.prompt_tokens), 0)::bigint AS prompt_tokens,
+        coalesce(sum(w.output_tokens), 0)::bigint AS output_tokens,
+        coalesce(sum(w.attempts), 0)::bigint AS attempts,
+        coalesce(sum(w.crashes), 0)::bigint AS crashes
+    FROM (
+        -- By worker, because a worker's time counts once, however many jobs it held; and all in one reading of them.
+        SELECT
+            count(*) FILTER (WHERE j.state IN ('succeeded', 'failed')) AS jobs,
+            range_agg(tstzrange(j.started_at, j.finished_at)) FILTER (WHERE j.started_at <= j.finished_at) AS held,
+            sum(j.fetch_s) AS fetch_s,
+            sum(j.decode_s) AS decode_s,
+            sum(j.wait_s) AS wait_s,
+            sum(j.vision_s) AS vision_s,
+            sum(j.prefill_s) AS prefill_s,
+            sum(j.generate_s) AS generate_s,
+            sum(j.write_s) AS write_s,
+            sum(j.tiles) AS tiles,
+            sum(j.prompt_tokens) AS prompt_tokens,
+            sum(j.output_tokens) AS output_tokens,
+            sum(j.attempt) AS attempts,
+            sum(j.crashes) AS crashes
+        FROM public.jobs AS j WHERE j.batch_id = b.id GROUP BY j.worker_id
+    ) AS w
 ) AS summed;
 
 COMMENT ON VIEW reelmill.batch_costs IS
