@@ -6,6 +6,7 @@ from alembic import op
 
 revision = "0008"
 down_revision = "0007"
+compatible_from = "0006"
 branch_labels = None
 depends_on = None
 
