@@ -45,8 +45,7 @@ class Runner:
             StorageError, MediaError, ModelError: what went wrong, and with which media.
             CancelledError: `cancellation` was set on the way.
         """
-        self.decoders.wait_for_room(cancellation)
-        with ExitStack() as downloads:
+        with self.decoders.room(cancellation), ExitStack() as downloads:
             started = time.perf_counter()
             opened = self._open(job, downloads, pin, cancellation)
             opened_at = time.perf_counter()

@@ -6,7 +6,7 @@ import os
 import queue
 import threading
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -72,15 +72,15 @@ class DecodePool:
         """Tiles that were decoded and are still held, in bytes."""
         return self._live.bytes
 
-    def wait_for_room(self, cancellation: Cancellation | None = None) -> None:
-        """Wait while `max_live_bytes` of decoded tiles are held by others. Once per job, before anything is fetched.
+    def room(self, cancellation: Cancellation | None = None) -> AbstractContextManager[None]:
+        """Where a job fetches and decodes: entered while less than `max_live_bytes` of tiles are held or expected.
 
         Not part of `decode`: jobs of several media, each holding some tiles and waiting for more, would wait forever.
 
         Raises:
             CancelledError: `cancellation` was set.
         """
-        self._live.wait_for_room(cancellation)
+        return self._live.room(cancellation)
 
     def close(self) -> None:
         """Kill the decoders; files in work end with CancelledError."""

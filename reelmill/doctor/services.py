@@ -15,6 +15,7 @@ from reelmill.embedded import ServiceUrls, locate
 from reelmill.errors import BrokerUnavailableError, DatabaseUnavailableError
 from reelmill.ledger.database import Database
 from reelmill.ledger.notifications import overdue_notifications
+from reelmill.ledger.old_transactions import old_transactions
 from reelmill.ledger.schedules import list_schedules, overdue_schedules
 from reelmill.schema import ReelmillError
 from reelmill.settings import Settings
@@ -22,6 +23,7 @@ from reelmill.settings import Settings
 ANSWER_TIMEOUT_S = 3.0
 OVERDUE_S = 60.0
 """Housekeeping comes by every few seconds; whoever waited for longer was not seen by any."""
+OLD_TRANSACTION_S = 300.0
 
 
 def check_services(settings: Settings) -> list[Check]:
@@ -43,7 +45,11 @@ def _database(settings: Settings, embedded: ServiceUrls | None) -> list[Check]:
         database = Database(url, pool_size=1)
         try:
             database.check_schema()
-            others = [*_schedules(database, settings), *_webhooks(database, settings)]
+            others = [
+                *_schedules(database, settings),
+                *_webhooks(database, settings),
+                *_transactions(database),
+            ]
         finally:
             database.close()
     except ReelmillError as error:
@@ -72,6 +78,17 @@ def _webhooks(database: Database, settings: Settings) -> list[Check]:
         return []
     step = "Set REELMILL_WEBHOOK_SECRET where workers or `reelmill housekeep` run; without it they deliver none"
     return [Check("webhooks", Status.WARN, f"{overdue} overdue: nobody delivers them", step)]
+
+
+def _transactions(database: Database) -> list[Check]:
+    open_long = old_transactions(database, older_than_s=OLD_TRANSACTION_S)
+    if not open_long:
+        return []
+    oldest = open_long[0]
+    does = "idle " if oldest.idle else ""
+    message = f"{oldest.name!r} (pid {oldest.pid}) is {does}in one for {oldest.age_s / 60:.0f} min: claims become slow"
+    step = "End it, set idle_in_transaction_session_timeout, and take long reads and dumps from a replica"
+    return [Check("transactions", Status.WARN, message, step)]
 
 
 def _redis(settings: Settings, embedded: ServiceUrls | None) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from reelmill import Ask, Caption, Client, Generation, Ground, JobSpec, Sampling
 from reelmill.embedded import ServiceUrls
 from tests.pictures import noise_clip, noise_png
 from tests.services import S3Server
+from tests.unit.media.synthesis import Clip, repeat_clip, write_clip
 from tests.workers import REPOSITORY, rows, running_worker
 
 SHORT = Generation(max_new_tokens=12)
@@ -66,6 +68,36 @@ def test_media_in_s3_become_rows_that_sql_reads(mill: ServiceUrls, s3_server: S3
     # Stages follow each other: together they are no longer than the job was worked (two clocks, hence the moment).
     elapsed_s = "extract(epoch FROM finished_at - started_at) + 0.1"
     assert rows(db, f"SELECT count(*) FROM jobs WHERE {TOGETHER} <= {elapsed_s}") == [(3,)]
+
+
+def test_a_long_video_read_by_ranges_has_the_rows_of_the_one_that_was_fetched(
+    mill: ServiceUrls, s3_server: S3Server, tmp_path: Path
+) -> None:
+    clip = write_clip(tmp_path / "clip.mp4", Clip(options={"bf": "2"}))
+    long = repeat_clip(clip, tmp_path / "long.mp4", 120, {})
+    uri, size_bytes = s3_server.put("accept/long.mp4", long), long.stat().st_size
+    assert size_bytes > 2**20
+    asked = JobSpec(
+        media=(uri,), tasks=(Caption(), Ask("What is it?")), generation=SHORT, sampling=Sampling(num_segments=4)
+    )
+    seen, said = [], []
+    for from_mb in ("1", "0"):
+        with running_worker(tmp_path / "worker.log", ranges_from_mb=from_mb) as worker:
+            batch = Client().submit_many([asked])
+            assert batch.wait(timeout=120, progress=False).succeeded == 1, (list(batch.errors()), worker.log())
+            (result,) = batch.results()
+            assert worker.terminate() == 0
+        columns = "sha256, etag, size_bytes, frame_count, codec"
+        query = f"SELECT {columns} FROM media m JOIN jobs j ON j.id = m.job_id WHERE j.batch_id = %s"
+        seen += rows(mill.database_url, query, batch.id)
+        said.append(([each.text for each in result.captions], [each.text for each in result.answers]))
+    by_ranges, whole = seen
+    assert (by_ranges[0], whole[0]) == (None, hashlib.sha256(long.read_bytes()).hexdigest())
+    assert by_ranges[1:] == whole[1:]
+    assert by_ranges[2] == size_bytes
+    assert by_ranges[1]
+    assert said[0] == said[1]
+    assert all(said[0])
 
 
 def test_the_standard_celery_command_serves_too(mill: ServiceUrls, s3_server: S3Server, tmp_path: Path) -> None:

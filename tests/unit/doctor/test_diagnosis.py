@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from reelmill import Caption, Client
-from reelmill.doctor import Check, Diagnosis, Status, diagnose, diagnosis
+from reelmill.doctor import Check, Diagnosis, Status, diagnose, diagnosis, services
 from reelmill.doctor import machine as machine_checks
 from reelmill.embedded import ServiceUrls
 
@@ -38,6 +38,22 @@ def test_a_working_mill_is_healthy(mill: ServiceUrls) -> None:
         "redis": Status.OK,
     }
     assert diagnosed.healthy
+
+
+def test_a_transaction_that_stays_open_is_found(mill: ServiceUrls, monkeypatch: pytest.MonkeyPatch) -> None:
+    def named() -> list[Check]:
+        return [check for check in diagnose().checks if check.name == "transactions"]
+
+    with psycopg.connect(mill.database_url, application_name="nightly dump") as connection:
+        connection.execute("SELECT 1")
+        assert not named(), "a short one is nobody's business"
+        monkeypatch.setattr(services, "OLD_TRANSACTION_S", 0.0)
+        (check,) = named()
+        assert check.status is Status.WARN
+        assert f"'nightly dump' (pid {connection.info.backend_pid}) is idle in one" in check.message
+        assert "idle_in_transaction_session_timeout" in check.next_step
+    assert "nightly dump" not in str(named())
+    assert diagnose().healthy
 
 
 def test_schedules_that_nobody_starts_are_found(mill: ServiceUrls) -> None:

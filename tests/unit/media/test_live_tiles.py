@@ -23,6 +23,22 @@ def held(live: LiveTiles) -> int:
     return live.bytes
 
 
+def enter(live: LiveTiles, cancellation: Cancellation | None = None) -> None:
+    with live.room(cancellation):
+        pass
+
+
+def full(live: LiveTiles) -> bool:
+    """Whether nobody else is let in now."""
+    cancelled = Cancellation()
+    cancelled.cancel()
+    try:
+        enter(live, cancelled)
+    except CancelledError:
+        return True
+    return False
+
+
 def test_tiles_count_until_the_last_view_of_them_is_gone() -> None:
     live = LiveTiles(1)
     tiles = np.zeros(2 * TILE_BYTES, np.uint8).reshape(2, 56, 56, 3)
@@ -41,7 +57,7 @@ def test_waiting_ends_when_enough_is_let_go_of() -> None:
     for tiles in held_tiles:
         live.watch(tiles)
     del tiles
-    waiting = threading.Thread(target=live.wait_for_room)
+    waiting = threading.Thread(target=enter, args=(live,))
     waiting.start()
     waiting.join(0.3)
     assert waiting.is_alive()
@@ -50,13 +66,37 @@ def test_waiting_ends_when_enough_is_let_go_of() -> None:
     assert not waiting.is_alive()
 
 
+def test_those_on_their_way_count_as_much_as_those_before_them_brought() -> None:
+    live = LiveTiles(3 * TILE_BYTES)
+    with live.room():
+        assert full(live), "what the first brings is not known yet"
+        first = np.zeros((1, 56, 56, 3), np.uint8)
+        live.watch(first)
+    with live.room():
+        assert not full(live)
+        with live.room():
+            assert full(live), "one is held and two are coming"
+    with live.room():
+        live.watch(np.zeros((2, 56, 56, 3), np.uint8))
+        gc.collect()
+        assert full(live), "another large one may come beside the first"
+
+
+def test_a_first_that_fails_lets_the_others_in() -> None:
+    live = LiveTiles(TILE_BYTES)
+    with pytest.raises(ValueError, match="broken"), live.room():
+        raise ValueError("broken")
+    with live.room():
+        assert not full(live)
+
+
 def test_a_cancelled_job_stops_waiting() -> None:
     live, cancellation = LiveTiles(1), Cancellation()
     tiles = np.zeros((1, 56, 56, 3), np.uint8)
     live.watch(tiles)
     cancellation.cancel()
     with pytest.raises(CancelledError):
-        live.wait_for_room(cancellation)
+        enter(live, cancellation)
 
 
 def test_a_pool_has_no_room_while_its_tiles_are_held(tmp_path: Path) -> None:
@@ -65,12 +105,14 @@ def test_a_pool_has_no_room_while_its_tiles_are_held(tmp_path: Path) -> None:
     cancelled = Cancellation()
     cancelled.cancel()
     with DecodePool(1, max_live_bytes=TILE_BYTES) as pool:
-        pool.wait_for_room(cancelled)
+        with pool.room(cancelled):
+            pass
         media = pool.decode(request)
-        with pytest.raises(CancelledError):
-            pool.wait_for_room(cancelled)
+        with pytest.raises(CancelledError), pool.room(cancelled):
+            pass
         # Only whole jobs wait: what one of them needs besides is decoded all the same.
         assert pool.decode(request).tiles.nbytes == TILE_BYTES
         del media
         gc.collect()
-        pool.wait_for_room(cancelled)
+        with pool.room(cancelled):
+            pass
