@@ -12,8 +12,8 @@ from demo import text
 from demo.learn import answer_logits, embed
 from demo.net import Shapes
 from demo.samples import Encoder, Round, Sample, make_sample
-from demo.score import iou, parse_boxes
 from demo.tokenizer import token_id
+from reelmill.eval.overlap import iou
 
 LAYOUTS = {"single": 64, "2x1": 32, "2x2": 24, "video": 32}
 
@@ -67,7 +67,7 @@ def _boxes(
     asked = [(sample, item) for sample in samples for item in sample.long[-1:] if item.kind == "boxes"]
     answers = greedy(model, tokenizer, encoder, layout, asked)
     for (_, item), answer in zip(asked, answers, strict=True):
-        truth, found = parse_boxes(item.answer), parse_boxes(answer)
+        truth, found = text.boxes_in(item.answer), text.boxes_in(answer)
         for index, box in enumerate(truth):
             overlap = iou(box, found[index]) if index < len(found) else 0.0
             hits[f"iou50_{layout}"].append(float(overlap >= 0.5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 SYSTEM_MESSAGE = (
@@ -11,6 +12,7 @@ IMAGE_CAPTION_PROMPT = "Please describe the image in detail."
 VIDEO_CAPTION_PROMPT = "Describe this video in detail."
 GROUND_PROMPT = "Please provide the bounding box coordinates of the region this sentence describes: <ref>{}</ref>"
 IMAGE_TOKENS_PER_TILE = 16
+_BOX = re.compile(r"\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]")
 
 
 def image_tokens(tiles: int) -> str:
@@ -41,6 +43,11 @@ def next_round(question: str) -> str:
 def ground_answer(phrase: str, boxes: Iterable[tuple[int, int, int, int]]) -> str:
     """Boxes are x1, y1, x2, y2 in thousandths of the full image."""
     return f"<ref>{phrase}</ref><box>{[list(box) for box in boxes]}</box>"
+
+
+def boxes_in(answer: str) -> list[tuple[int, int, int, int]]:
+    """All `[x1, y1, x2, y2]` of an answer, as they stand."""
+    return [(int(a), int(b), int(c), int(d)) for a, b, c, d in _BOX.findall(answer)]
 
 
 def coarse(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:

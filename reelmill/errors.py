@@ -5,6 +5,7 @@ ReelmillError
 │   ├── SettingsError            a REELMILL_… variable that is unknown or has a bad value
 │   ├── UnknownSchemeError       a URI that is neither s3:// nor file://
 │   ├── ManifestError            a manifest or batch file that cannot be read, or has no line of use
+│   ├── LabelledFileError        a file with truth for `reelmill eval` that cannot be understood
 │   ├── UnknownModelError        no worker has ever served this model
 │   ├── CronError                not a cron expression, or one that never comes
 │   ├── UnknownTimezoneError     not the name of a time zone
@@ -18,6 +19,7 @@ ReelmillError
 ├── SchemaOutOfDateError         migrations not run, or newer than this code
 ├── WaitTimeoutError             .wait(timeout=…) ran out
 ├── NoResultsError               the job has not succeeded (yet)
+├── LocalWorkerError             the worker that a command started for itself has ended
 ├── EmbeddedServicesError        the embedded Postgres or Redis did not start
 ├── MissingExtraError            this command needs an extra that is not installed
 ├── ArchiveError                 an archive cannot be listed: no such bucket, no right to list it
@@ -44,6 +46,11 @@ class UnknownSchemeError(SpecError):
 
 class ManifestError(SpecError):
     code = "manifest_invalid"
+
+
+class LabelledFileError(SpecError):
+    code = "labels_invalid"
+    advice = "docs/eval.md has the format"
 
 
 class UnknownModelError(SpecError):
@@ -105,6 +112,10 @@ class WaitTimeoutError(ReelmillError):
 
 class NoResultsError(ReelmillError):
     code = "no_results"
+
+
+class LocalWorkerError(ReelmillError):
+    code = "local_worker_ended"
 
 
 class EmbeddedServicesError(ReelmillError):

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
 from reelmill.errors import ExportError, SpecError
 from reelmill.job_results import JobResults
@@ -48,6 +48,31 @@ def to_jsonl(results: Results, path: FilePath) -> int:
             file.write(_adapter().dump_json(found) + b"\n")
             count += 1
     return count
+
+
+def read_jsonl(path: FilePath) -> Iterator[JobResults]:
+    """What `to_jsonl` wrote, one job at a time.
+
+    Raises:
+        SpecError: it cannot be read, or a line is something else; says which.
+    """
+    try:
+        with Path(path).open("rb") as file:
+            for number, line in enumerate(file, 1):
+                yield _read_line(path, number, line)
+    except OSError as error:
+        raise SpecError(f"cannot be read ({error.strerror or error})", subject=str(path)) from error
+
+
+def _read_line(path: FilePath, number: int, line: bytes) -> JobResults:
+    try:
+        return _adapter().validate_json(line)
+    except ValidationError as error:
+        raise SpecError(
+            "not a job's results",
+            subject=f"{path}, line {number}",
+            next_step="`reelmill results ID -f jsonl` writes them",
+        ) from error
 
 
 def to_csv(results: Results, path: FilePath) -> int:

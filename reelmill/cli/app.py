@@ -14,6 +14,7 @@ from reelmill.cli import (
     ask,
     demo,
     doctor,
+    evaluate,
     grant,
     jobs,
     manifests,
@@ -57,6 +58,7 @@ for panel, commands in {
 }.items():
     for command in commands:
         app.command(rich_help_panel=panel)(command)
+app.command("eval", rich_help_panel="Models")(evaluate.evaluate)
 app.add_typer(schedule.schedule, name="schedule", rich_help_panel="Jobs")
 app.add_typer(model.model, name="model", rich_help_panel="Models")
 

@@ -51,10 +51,10 @@ def report(
         raise SpecError("there is no such directory", subject=str(out.parent), next_step="Make it, or change --out")
     from reelmill.report import BoundedPictures, collect, write_report
 
-    with opened(target) as found, opened_database() as database, _pictures(frames) as source:
+    with opened(target) as found, opened_database() as database, pictures(frames) as source:
         chosen = _chosen(database, found, tuple(state or JobState), limit)
         collected = collect(database, chosen.jobs, BoundedPictures(source, MOST_PICTURE_BYTES))
-        media = list(_followed(collected, len(chosen.jobs), shown=not as_json))
+        media = list(followed(collected, len(chosen.jobs), shown=not as_json))
     path = write_report(out, media, title=chosen.title, subtitle=chosen.subtitle, note=chosen.note).resolve()
     size_bytes = path.stat().st_size
     if as_json:
@@ -89,7 +89,7 @@ def _chosen(database: Database, found: Batch | Job, states: Collection[JobState]
 
 
 @contextmanager
-def _pictures(wanted: bool) -> Iterator[PictureSource]:
+def pictures(wanted: bool) -> Iterator[PictureSource]:
     """The media themselves, if this installation can read them."""
     from reelmill.report import NoPictures
 
@@ -107,7 +107,7 @@ def _pictures(wanted: bool) -> Iterator[PictureSource]:
             yield source
 
 
-def _followed(media: Iterable[ReportMedia], total: int, *, shown: bool) -> Iterator[ReportMedia]:
+def followed(media: Iterable[ReportMedia], total: int, *, shown: bool) -> Iterator[ReportMedia]:
     """The same, with a bar on a terminal while media are read."""
     from rich.progress import track
 
