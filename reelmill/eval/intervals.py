@@ -41,9 +41,14 @@ def bootstrap(groups: Sequence[Sequence[float]], seed: int = 0) -> Interval:
     if not sums:
         return Interval(0.0, 1.0)
     rng = random.Random(seed)
-    means = sorted(_mean(rng.choices(sums, k=len(sums))) for _ in range(ROUNDS))
-    cut = round(ROUNDS * (1 - CONFIDENCE) / 2)
-    return Interval(means[cut], means[-cut - 1])
+    return middle_of([_mean(rng.choices(sums, k=len(sums))) for _ in range(ROUNDS)])
+
+
+def middle_of(drawn: Sequence[float]) -> Interval:
+    """The interval that holds 95% of these values."""
+    values = sorted(drawn)
+    cut = round(len(values) * (1 - CONFIDENCE) / 2)
+    return Interval(values[cut], values[-cut - 1])
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

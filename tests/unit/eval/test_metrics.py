@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from sacrebleu import corpus_bleu
 
 from reelmill.eval.answers import anls, edit_distance, normalise_answer, same_answer, same_text
 from reelmill.eval.intervals import Interval, bootstrap, holm, mcnemar, wilson
@@ -123,3 +124,11 @@ def test_captions_are_compared_by_their_words_in_english_and_chinese() -> None:
     worse, _ = wording_scores(["左边有一个红色的圆形"], [["左边有一个蓝色的圆形"]])
     assert 0.3 < worse.value < 0.9
     assert wording_scores([], []) == ()
+
+
+def test_bleu_of_the_whole_is_that_of_sacrebleu_and_silence_is_no_error() -> None:
+    said, truths = ["a red cat on a mat", "two dogs", ""], [["a red cat on the mat"], ["two dogs run"], ["a cow"]]
+    bleu, chrf = wording_scores(said, truths)
+    assert bleu.value == pytest.approx(corpus_bleu(said, [[truth[0] for truth in truths]]).score / 100)
+    assert bleu.low <= bleu.value <= bleu.high
+    assert chrf.low < chrf.value < chrf.high
