@@ -15,7 +15,7 @@ from reelmill.cli.exit_codes import ExitCode
 from reelmill.cli.output import console, error_console, write_error, write_json
 from reelmill.cli.report import MOST_PICTURE_BYTES, followed, pictures
 from reelmill.cli.target import opened
-from reelmill.errors import MissingExtraError, SpecError
+from reelmill.errors import LocalWorkerError, MissingExtraError, SpecError
 from reelmill.schema import Generation, Sampling
 
 if TYPE_CHECKING:
@@ -170,11 +170,17 @@ def _interruptible(batch: Batch, how: How, *, as_json: bool) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        same = f"reelmill eval {how.labelled}{f' --model {how.model}' if how.model else ''} --batch {batch.id}"
-        write_error(
-            "interrupted", "not done yet", subject=str(batch.id), next_step=f"`{same}` goes on with it", as_json=as_json
-        )
+        advice = f"`{_same(batch, how)}` goes on with it"
+        write_error("interrupted", "not done yet", subject=str(batch.id), next_step=advice, as_json=as_json)
         raise typer.Exit(ExitCode.INTERRUPTED) from None
+    except LocalWorkerError as error:
+        advice = f"{error.next_step}; `{_same(batch, how)}` goes on with it"
+        raise LocalWorkerError(error.message, subject=error.subject, next_step=advice) from error
+
+
+def _same(batch: Batch, how: How) -> str:
+    """The command that goes on with this batch."""
+    return f"reelmill eval {how.labelled}{f' --model {how.model}' if how.model else ''} --batch {batch.id}"
 
 
 def _wording(verdicts: Sequence[Verdict]) -> tuple[Score, ...]:

@@ -153,7 +153,7 @@ def test_a_missing_thumbnail_shows(bench: Bench, good_images: Scores) -> None:
 def test_being_one_frame_off_shows(bench: Bench, good_videos: Scores) -> None:
     found = bench.scores(bench.videos, one_frame_off)
     assert found["boxes_iou50"] < good_videos["boxes_iou50"] - 0.15
-    assert found["captions_exact"] <= good_videos["captions_exact"]
+    assert found["captions_exact"] < good_videos["captions_exact"] - 0.1
 
 
 def test_swapped_axes_of_boxes_show(bench: Bench, good_images: Scores, monkeypatch: pytest.MonkeyPatch) -> None:
