@@ -6,10 +6,10 @@ STAMP := $(VENV)/.complete
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo dashboards test lint bench clean
 
 help:  ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv with everything that is needed, at the tested versions
 
@@ -25,6 +25,9 @@ $(STAMP): pyproject.toml constraints.txt
 demo: setup  ## the whole mill on this machine: services, media, worker, results beside the truth, report.html
 	$(BIN)/reelmill demo $(ARGS)
 
+dashboards: setup  ## Apache Superset with its dashboard, on the running mill (in .superset, 0.8 GB; ARGS='--help')
+	$(BIN)/python -m dashboards $(ARGS)
+
 test: setup  ## all tests, on a real Postgres and Redis (ARGS='-k ground' for some)
 	$(BIN)/pytest $(ARGS)
 
@@ -37,6 +40,6 @@ lint: setup  ## ruff, formatting, types, import rules
 bench: setup  ## the benchmarks (ARGS='submit --json' for one)
 	$(BIN)/python -m benchmarks $(ARGS)
 
-clean:  ## remove .venv and everything else that was made here
-	rm -rf $(VENV) report.html build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+clean:  ## remove .venv, .superset and everything else that was made here
+	rm -rf $(VENV) .superset report.html build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -61,6 +61,28 @@ def grant(db: Database, role: str, access: Access) -> None:
             connection.exec_driver_sql(statement)
 
 
+def give_login(db: Database, role: str, password: str) -> None:
+    """Make a role that may log in, or give the one of this name this password. It has no rights yet: see `grant`.
+
+    Raises:
+        DatabaseForbiddenError: we may not make roles.
+    """
+    with db.transaction() as connection:
+        named = connection.dialect.identifier_preparer.quote(role)
+        exists = connection.scalar(text("SELECT true FROM pg_roles WHERE rolname = :role"), {"role": role})
+        verb = "ALTER" if exists else "CREATE"
+        connection.exec_driver_sql(f"{verb} ROLE {named} LOGIN PASSWORD '{_hashed(connection, role, password)}'")
+
+
+def _hashed(connection: Connection, role: str, password: str) -> str:
+    """As Postgres keeps it, so that the password itself is in no log of statements; it has no quotes."""
+    driver = connection.connection.driver_connection
+    if driver is None:
+        raise RuntimeError("the connection is closed")
+    hashed: bytes = driver.pgconn.encrypt_password(password.encode(), role.encode(), b"scram-sha-256")
+    return hashed.decode()
+
+
 def _check(connection: Connection, role: str) -> None:
     query = text(
         """

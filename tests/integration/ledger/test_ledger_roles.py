@@ -17,7 +17,7 @@ from reelmill import Caption, Client, DatabaseForbiddenError
 from reelmill.embedded import ServiceUrls
 from reelmill.errors import RoleError
 from reelmill.ledger.database import Database
-from reelmill.ledger.roles import Access, grant
+from reelmill.ledger.roles import Access, give_login, grant
 from tests.pictures import noise_png
 from tests.services import S3Server
 from tests.workers import running_worker
@@ -163,3 +163,24 @@ def test_what_cannot_be_granted_is_said(ledger: Database, make_role: MakeRole) -
     with pytest.raises(DatabaseForbiddenError, match="owner of the tables"):
         grant(stranger, make_role(Access.WORKER).name, Access.WORKER)
     stranger.close()
+
+
+def test_a_login_is_made_with_its_password_and_later_gets_another_one(ledger: Database, mill: ServiceUrls) -> None:
+    role = f'a-"login"-{next(_serial)}'
+    url = make_url(mill.database_url).set(username=role)
+    for password in ("it's-one", "another\\one"):
+        give_login(ledger, role, password)
+        with psycopg.connect(url.set(password=password).render_as_string(hide_password=False)) as connection:
+            assert connection.execute("SELECT current_user").fetchone() == (role,)
+    with psycopg.connect(mill.database_url, autocommit=True) as owner:
+        stored = owner.execute("SELECT rolpassword FROM pg_authid WHERE rolname = %s", [role]).fetchone()
+        owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+    assert stored is not None
+    assert stored[0].startswith("SCRAM-SHA-256$")
+
+
+def test_only_who_may_make_roles_makes_a_login(make_role: MakeRole) -> None:
+    producer = Database(make_role(Access.PRODUCER).url, pool_size=1)
+    with pytest.raises(DatabaseForbiddenError):
+        give_login(producer, "somebody", "secret")
+    producer.close()
