@@ -51,7 +51,8 @@ def _response(found: Completion) -> dict[str, Any]:
         "index": 0,
         "message": {"role": "assistant", "content": found.text, "refusal": None},
         "logprobs": None,
-        "finish_reason": found.finish_reason,
+        # Their interface knows no loops: an answer that was stopped in one is cut off.
+        "finish_reason": "length" if found.finish_reason == "repetitive" else found.finish_reason,
     }
     body = {
         "id": f"chatcmpl-{found.job_id}",

@@ -34,7 +34,8 @@ class ResultRow:
         label: of the box, as the model said it.
         x1, y1, x2, y2: corners in 0–1000 of the upright source.
         x1_px, y1_px, x2_px, y2_px: corners in its pixels.
-        finish_reason: `stop`, or `length` where the text was cut off at `max_new_tokens`.
+        finish_reason: `stop`; `length` where the text was cut off at `max_new_tokens`; `repetitive` where it ran into a
+            loop and was stopped.
         problem: why an answer is malformed, or not of its schema.
         value: of an answer of a schema, JSON text.
         probabilities: of the choices of an answer, JSON text.

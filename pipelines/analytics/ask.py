@@ -6,6 +6,7 @@ import json
 
 from pipelines.analytics.dialogue import Dialogue
 from pipelines.analytics.forms import observed
+from pipelines.analytics.plain_words import plain_words
 from pipelines.analytics.prompts import about, in_form
 from pipelines.analytics.scene import Scene
 from pipelines.model.types import ChatRequest, VisualInput, Weighed
@@ -32,10 +33,10 @@ def _converse(task_index: int, task: Ask, scene: Scene) -> Dialogue[AnswerResult
     results = []
     for turn, text in enumerate(task.questions):
         question = in_form(task, text)
-        question = about(scene, question) if turn == 0 else question
+        question = about(scene, question) if turn == 0 else plain_words(question)
         completions = yield _requests(task, question, scene.visual, history)
         results.append(observed(scene.segment.ordinal, task_index, turn, task, completions))
-        history = (*history, (question, results[-1].text))
+        history = (*history, (question, plain_words(results[-1].text)))
     return results
 
 

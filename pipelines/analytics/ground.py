@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipelines.analytics.boxes import MalformedBoxesError, RawBox, parse_boxes
 from pipelines.analytics.dialogue import Dialogue, generated
-from pipelines.analytics.prompts import GROUND_PROMPT, about_one_picture
+from pipelines.analytics.prompts import where_is
 from pipelines.analytics.scene import Picture, Scene
 from pipelines.model.types import ChatRequest, Completion
 from reelmill.schema import Ground, GroundingResult
@@ -16,9 +16,7 @@ def ground(task_index: int, task: Ground, scene: Scene) -> Dialogue[GroundingRes
     asked = [
         (phrase, picture, view) for phrase in task.phrases for picture, view in zip(scene.pictures, views, strict=True)
     ]
-    completions = yield [
-        ChatRequest(about_one_picture(GROUND_PROMPT.format(phrase=phrase)), view) for phrase, _, view in asked
-    ]
+    completions = yield [ChatRequest(where_is(phrase), view) for phrase, _, view in asked]
     return [
         _observe(scene.segment.ordinal, task_index, ordinal, phrase, picture, completion)
         for ordinal, ((phrase, picture, _), completion) in enumerate(zip(asked, completions, strict=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from pipelines.analytics.plain_words import plain_phrase, plain_words
 from pipelines.analytics.scene import Scene, SceneKind
 from reelmill.schema import Ask
 
@@ -38,10 +39,10 @@ def picture_prefix(scene: Scene) -> str:
 
 
 def about(scene: Scene, text: str) -> str:
-    """A first turn about the whole scene."""
-    return picture_prefix(scene) + text
+    """A first turn about the whole scene; the user's words are text, whatever markup they hold."""
+    return picture_prefix(scene) + plain_words(text)
 
 
-def about_one_picture(text: str) -> str:
-    """A first turn about a single picture."""
-    return f"{PLACEHOLDER}\n{text}"
+def where_is(phrase: str) -> str:
+    """A first turn that asks for a phrase in a single picture."""
+    return f"{PLACEHOLDER}\n{GROUND_PROMPT.format(phrase=plain_phrase(phrase))}"

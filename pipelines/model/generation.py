@@ -13,6 +13,7 @@ from transformers import GenerationConfig, LogitsProcessorList, StoppingCriteria
 from pipelines.errors import PromptError
 from pipelines.model.guide import Guide, RowGuides
 from pipelines.model.reader import Reader
+from pipelines.model.repetition import loops
 from pipelines.model.rope import reset_rope
 from pipelines.model.streaming import Listener
 from reelmill.schema.tasks import Generation
@@ -25,7 +26,7 @@ class RowLimits:
     Attributes:
         max_new_tokens: one per row.
         cancelled: asked for every row between tokens.
-        readers: of each row; those with `stop` texts end it. None of a beam search: what it says may still change.
+        readers: of each row; `stop` texts and loops end it. None of a beam search: what it says may still change.
         listeners: of each of them; they hear what is certain between tokens.
         guides: of each row; what they say must not follow does not.
     """
@@ -67,7 +68,7 @@ class _RowStop(StoppingCriteria):  # type: ignore[misc]
     def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
         generated = input_ids.shape[1]
         for row, reader in enumerate(self._limits.readers):
-            if generated < self.most[row] and reader.just_stopped(input_ids[row].tolist()):
+            if generated < self.most[row] and _ends(reader, input_ids[row].tolist()):
                 self.most[row] = generated
         done = [self._limits.cancelled(row) or generated >= most for row, most in enumerate(self.most)]
         heard = zip(input_ids, self._limits.readers, self._limits.listeners, done, strict=False)
@@ -75,6 +76,10 @@ class _RowStop(StoppingCriteria):  # type: ignore[misc]
             if listener is not None and not ended:  # whoever ends here hears the whole answer elsewhere
                 listener.hear(reader.so_far(ids.tolist()))
         return torch.tensor(done, device=input_ids.device).repeat_interleave(len(input_ids) // len(done))
+
+
+def _ends(reader: Reader, ids: list[int]) -> bool:
+    return reader.just_stopped(ids) or loops(ids)
 
 
 def generate(

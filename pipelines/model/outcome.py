@@ -9,6 +9,7 @@ import torch
 
 from pipelines.errors import ModelError, ModelOutOfMemoryError, PipelineError
 from pipelines.model.internvl import InternVL
+from pipelines.model.repetition import loops
 from pipelines.model.run import BatchRun
 from pipelines.model.schedule import Ticket
 from pipelines.model.types import Completion
@@ -29,7 +30,7 @@ def resolve(model: InternVL, run: BatchRun) -> None:
                 raw_text=model.tokenizer.decode_raw(row.token_ids),
                 token_ids=row.token_ids,
                 prompt_tokens=len(row.ticket.ids),
-                finish_reason="stop" if stopped else "length",
+                finish_reason="stop" if stopped else "repetitive" if loops(row.token_ids) else "length",
                 wait_s=run.started_at - row.ticket.submitted_at,
                 vision_s=run.vision_s,
                 generate_s=run.generate_s,

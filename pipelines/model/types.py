@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from pipelines.cancellation import Cancellation
 from pipelines.grid import Grid
+from reelmill.schema.results import FinishReason
 from reelmill.schema.tasks import Generation
 
 BackendName = Literal["transformers", "openai", "lmdeploy"]
@@ -84,7 +85,7 @@ class Completion:
     raw_text: str
     token_ids: tuple[int, ...]
     prompt_tokens: int
-    finish_reason: Literal["stop", "length"]
+    finish_reason: FinishReason
     wait_s: float = 0.0
     vision_s: float = 0.0
     generate_s: float = 0.0

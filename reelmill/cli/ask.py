@@ -11,6 +11,7 @@ import typer
 
 from reelmill.cli.output import Json, error_console, write_json
 from reelmill.cli.template import Stop
+from reelmill.controls import without_controls
 from reelmill.errors import SpecError
 from reelmill.extras import extra
 from reelmill.settings import Settings, settings
@@ -167,5 +168,5 @@ def _next_question() -> str | None:
 
 
 def _write(text: str) -> None:
-    sys.stdout.write(text)
+    sys.stdout.write(without_controls(text))
     sys.stdout.flush()

@@ -22,17 +22,17 @@ Json = Annotated[bool, typer.Option(JSON_FLAG, help="One JSON object (or one per
 @cache
 def console() -> Console:
     """Standard output for people."""
-    from rich.console import Console
+    from reelmill.cli.plain_console import PlainConsole
 
-    return Console(highlight=False)
+    return PlainConsole(highlight=False)
 
 
 @cache
 def error_console() -> Console:
     """Standard error: messages and progress."""
-    from rich.console import Console
+    from reelmill.cli.plain_console import PlainConsole
 
-    return Console(stderr=True, highlight=False)
+    return PlainConsole(stderr=True, highlight=False)
 
 
 def write_json(value: Any) -> None:

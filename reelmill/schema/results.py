@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 MediaKind = Literal["image", "video"]
-FinishReason = Literal["stop", "length"]
+FinishReason = Literal["stop", "length", "repetitive"]
+"""It ended by itself or at a `stop` text; was cut off at `max_new_tokens`; ran into a loop and was stopped."""
 GroundingStatus = Literal["found", "absent", "malformed"]
 
 

@@ -8,7 +8,9 @@ from typing import Any, Literal
 
 from pipelines.errors import ContextExceededError, ModelError, ModelServerError, PromptError
 from pipelines.model.backends.saying import Saying
+from pipelines.model.repetition import text_loops
 from pipelines.model.types import Completion
+from reelmill.schema.results import FinishReason
 
 _ENDINGS: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
 _TOO_LONG = "context_length_exceeded"
@@ -55,12 +57,13 @@ class LMDeployReply:
             counted_tokens=self._last.generate_token_len,
         )
 
-    def _finish_reason(self) -> Literal["stop", "length"]:
+    def _finish_reason(self) -> FinishReason:
         if self.saying.stopped:
             return "stop"
         if self._last is None or self._last.finish_reason not in _ENDINGS:
             raise self._failure()
-        return _ENDINGS[self._last.finish_reason]
+        ending = _ENDINGS[self._last.finish_reason]
+        return "repetitive" if ending == "length" and text_loops(self.saying.said) else ending
 
     def _failure(self) -> ModelError:
         code = getattr(self._last, "error_code", None)

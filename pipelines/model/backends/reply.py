@@ -10,7 +10,9 @@ from openai.types.chat import ChatCompletionChunk
 
 from pipelines.errors import ModelServerError, PromptError, ServerUnavailableError
 from pipelines.model.backends.saying import Saying
+from pipelines.model.repetition import text_loops
 from pipelines.model.types import Completion
+from reelmill.schema.results import FinishReason
 
 _ENDINGS: dict[str, Literal["stop", "length"]] = {"stop": "stop", "length": "length"}
 
@@ -73,7 +75,7 @@ class Reply:
             counted_tokens=self._pieces if self._output_tokens is None else self._output_tokens,
         )
 
-    def _finish_reason(self) -> Literal["stop", "length"]:
+    def _finish_reason(self) -> FinishReason:
         if self.saying.stopped:
             return "stop"
         if self._ending is None:
@@ -86,4 +88,5 @@ class Reply:
             )
         if self._ending not in _ENDINGS:
             raise ModelServerError(f"the answer ended with {self._ending!r}", subject=self.server)
-        return _ENDINGS[self._ending]
+        ending = _ENDINGS[self._ending]
+        return "repetitive" if ending == "length" and text_loops(self.saying.said) else ending

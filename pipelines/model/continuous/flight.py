@@ -15,6 +15,7 @@ from pipelines.model.continuous.vision import Look, Vision
 from pipelines.model.continuous.visual_vocabulary import VisualVocabulary
 from pipelines.model.internvl import InternVL
 from pipelines.model.reader import Reader
+from pipelines.model.repetition import loops
 from pipelines.model.schedule import Ticket
 
 _TILES_PER_PASS = 32
@@ -152,7 +153,7 @@ class Flight:
             self._siblings.prefilled(flying.look.ticket)
         if output.finished:
             return True
-        if flying.reader.just_stopped(flying.token_ids):
+        if flying.reader.just_stopped(flying.token_ids) or loops(flying.token_ids):
             self._forget(output.name)
             return True
         if flying.look.ticket.listener is not None:

@@ -49,7 +49,7 @@ COMMENT ON COLUMN reelmill.latest_captions.end_s IS
 COMMENT ON COLUMN reelmill.latest_captions.task IS
     'The place in the job''s tasks, from 0.';
 COMMENT ON COLUMN reelmill.latest_captions.finish_reason IS
-    'stop, or length where the text was cut off at max_new_tokens.';
+    'stop; length where the text was cut off at max_new_tokens; repetitive where it ran into a loop and was stopped.';
 COMMENT ON COLUMN reelmill.latest_captions.prompt_tokens IS
     'Tokens of the prompt, those of the picture included.';
 COMMENT ON COLUMN reelmill.latest_captions.output_tokens IS

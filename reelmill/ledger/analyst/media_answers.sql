@@ -53,7 +53,7 @@ COMMENT ON COLUMN reelmill.media_answers.question_number IS
 COMMENT ON COLUMN reelmill.media_answers.media_count IS
     'How many objects the job showed together; with more than one, uri is the first of them.';
 COMMENT ON COLUMN reelmill.media_answers.finish_reason IS
-    'stop, or length where the text was cut off at max_new_tokens.';
+    'stop; length where the text was cut off at max_new_tokens; repetitive where it ran into a loop and was stopped.';
 COMMENT ON COLUMN reelmill.media_answers.prompt_tokens IS
     'Tokens of the prompt, those of the picture included.';
 COMMENT ON COLUMN reelmill.media_answers.output_tokens IS

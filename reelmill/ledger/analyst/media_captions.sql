@@ -44,7 +44,7 @@ COMMENT ON COLUMN reelmill.media_captions.task IS
 COMMENT ON COLUMN reelmill.media_captions.media_count IS
     'How many objects the job showed together; with more than one, uri is the first of them.';
 COMMENT ON COLUMN reelmill.media_captions.finish_reason IS
-    'stop, or length where the text was cut off at max_new_tokens.';
+    'stop; length where the text was cut off at max_new_tokens; repetitive where it ran into a loop and was stopped.';
 COMMENT ON COLUMN reelmill.media_captions.prompt_tokens IS
     'Tokens of the prompt, those of the picture included.';
 COMMENT ON COLUMN reelmill.media_captions.output_tokens IS

@@ -15,6 +15,7 @@ from pipelines.errors import CancelledError, PromptError
 from pipelines.model.continuous.engine import ContinuousEngine
 from pipelines.model.engine import SimpleEngine
 from pipelines.model.internvl import InternVL
+from pipelines.model.repetition import LOOP_TOKENS
 from pipelines.model.types import Backend, ChatRequest, Completion
 from reelmill.schema.tasks import Generation
 
@@ -56,6 +57,14 @@ class TestAnswers:
         assert cut.vision_s > 0
         assert cut.prefill_s > 0
         assert cut.generate_s > 0
+
+    def test_an_answer_that_runs_into_a_loop_is_stopped_there(self, engine: Backend) -> None:
+        # So small a penalty is a reward: what was said is said again.
+        looping, short = (engine.submit(text("a", max_new_tokens=most, repetition_penalty=0.2)) for most in (900, 200))
+        said = looping.result(PATIENCE_S)
+        assert said.finish_reason == "repetitive"
+        assert LOOP_TOKENS <= said.output_tokens < 900
+        assert short.result(PATIENCE_S).finish_reason == "length"
 
     def test_any_thread_may_submit(self, engine: Backend, golden: Golden) -> None:
         names = ["text", "single_image_other", "single_image_no_placeholder", "text_round2"]

@@ -121,6 +121,11 @@ def test_a_length_that_was_reached_is_told() -> None:
     assert (answer.text, answer.finish_reason, answer.output_tokens) == ("ab", "length", 2)
 
 
+def test_a_length_that_was_reached_in_a_loop_is_told_as_such() -> None:
+    with asking(streams(chunk("I see: "), chunk("a cat, " * 300, "length"))) as (_, backend):
+        assert backend.submit(ChatRequest("?")).result(timeout=LONG_S).finish_reason == "repetitive"
+
+
 TOO_LONG = {"error": {"message": "This model's maximum context length is 99 tokens", "type": "invalid_request_error"}}
 
 
