@@ -45,15 +45,16 @@ class Intake:
         sampling: Sampling,
         tiling: TilingSpec,
         cancellation: Cancellation,
+        done: frozenset[int] = frozenset(),
     ) -> TakenMedia:
-        """The tiles of an object.
+        """The tiles of an object, without those of windows that are done.
 
         Raises:
             StorageError: its bytes do not come.
             MediaError: what is wrong with it.
             CancelledError: `cancellation` was set on the way.
         """
-        request = DecodeRequest("", uri, sampling, tiling, self._limits(), self.settings.video_library)
+        request = DecodeRequest("", uri, sampling, tiling, self._limits(), self.settings.video_library, done=done)
         if isinstance(found, FetchedObject):
             return self._take_file(request, found, cancellation)
         try:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines.analytics.interview import Interview, Observations
-from pipelines.analytics.scene import SourceMedia, build_scenes, tiling_for
+from pipelines.analytics.scene import Scene, SourceMedia, build_scenes, tiling_for
 from pipelines.cancellation import Cancellation
 from pipelines.media.decode import DecodePool
 from pipelines.model.types import Backend
 from reelmill.ledger.claim import ClaimedJob, ClaimedMedia
-from reelmill.schema import JobResult, MediaFacts, StageTimes
+from reelmill.schema import JobResult, MediaFacts
 from reelmill.settings import Settings
 from worker.intake import Intake, TakenMedia
 from worker.storage import FetchedObject, ObjectVersion, RangedObject, Storage
+from worker.windows import Keeper, NoKeeper, Progress
 
+NOTHING_KEPT = NoKeeper()
 Pin = Callable[[Sequence[tuple[int, ObjectVersion]]], None]
 """Stores the versions that were read, by media ordinal; raises if the job is no longer ours."""
 
@@ -38,7 +40,7 @@ class Runner:
         """Where media become tiles."""
         return Intake(self.settings, self.storage, self.decoders, self.download_dir)
 
-    def run(self, job: ClaimedJob, pin: Pin, cancellation: Cancellation) -> JobResult:
+    def run(self, job: ClaimedJob, pin: Pin, cancellation: Cancellation, keeper: Keeper = NOTHING_KEPT) -> JobResult:
         """Work the job.
 
         Raises:
@@ -50,21 +52,25 @@ class Runner:
             opened = self._open(job, downloads, pin, cancellation)
             opened_at = time.perf_counter()
             tiling = tiling_for(job.spec.sampling, self.backend.info, len(job.media))
+            versions = [found.version for found in opened]
+            progress = Progress.of(keeper, job.attempt, job.spec, versions, self.backend.info)
             taken = [
-                self.intake.take(media.uri, found, job.spec.sampling, tiling, cancellation)
+                self.intake.take(media.uri, found, job.spec.sampling, tiling, cancellation, progress.done)
                 for media, found in zip(job.media, opened, strict=True)
             ]
             decoded_at = time.perf_counter()
         late_s = sum(each.fetch_s for each in taken)
         scenes = build_scenes([_source(*pair) for pair in zip(job.media, taken, strict=True)], tiling)
-        seen = Interview(self.backend, job.spec.generation, cancellation).run(job.spec.tasks, scenes)
-        return JobResult(
+
+        def ask(some: Sequence[Scene]) -> Observations:
+            return Interview(self.backend, job.spec.generation, cancellation).run(job.spec.tasks, some)
+
+        found = progress.interview(scenes, ask)
+        fetch_s, decode_s = opened_at - started + late_s, decoded_at - opened_at - late_s
+        return replace(
+            found,
             media=tuple(_facts(*pair) for pair in zip(job.media, taken, strict=True)),
-            segments=tuple(scene.segment for scene in scenes),
-            captions=seen.captions,
-            answers=seen.answers,
-            groundings=seen.groundings,
-            times=_times(opened_at - started + late_s, decoded_at - opened_at - late_s, seen),
+            times=replace(found.times, fetch_s=fetch_s, decode_s=decode_s),
         )
 
     def _open(
@@ -106,15 +112,4 @@ def _facts(media: ClaimedMedia, taken: TakenMedia) -> MediaFacts:
         duration_s=info.duration_s,
         fps=info.fps,
         decode_errors=taken.decoded.decode_errors,
-    )
-
-
-def _times(fetch_s: float, decode_s: float, seen: Observations) -> StageTimes:
-    return StageTimes(
-        fetch_s=fetch_s,
-        decode_s=decode_s,
-        wait_s=seen.wait_s,
-        vision_s=seen.vision_s,
-        prefill_s=seen.prefill_s,
-        generate_s=seen.generate_s,
     )

@@ -21,6 +21,7 @@ from reelmill.settings import Settings
 from worker.drain import Drain
 from worker.errors import InternalError, LeaseLostError
 from worker.leases import HeldJob, Leases
+from worker.ledger_keeper import LedgerKeeper
 from worker.metrics import Metrics
 from worker.runner import Pin, Runner
 from worker.storage import ObjectVersion
@@ -85,7 +86,9 @@ class Slot:
         This is the job boundary: MemoryError and SystemExit would wedge a Celery thread for good.
         """
         try:
-            result = self.runner.run(held.job, self._pin(held), held.cancellation)
+            result = self.runner.run(
+                held.job, self._pin(held), held.cancellation, LedgerKeeper(self.database, held.lease)
+            )
         except CancelledError:
             return self._stopped(held)
         except LeaseLostError:

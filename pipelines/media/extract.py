@@ -44,7 +44,8 @@ def _plan_segments(info: MediaInfo, request: DecodeRequest, plan: TilePlan) -> t
     if fitting < 1:
         message = f"its tiles take {plan.bytes_per_picture} bytes, the limit is {request.limits.memory_bytes}"
         raise MediaTooLargeError(message, subject=request.name)
-    return plan_segments(info, request.sampling, request.name, min(request.limits.max_frames, fitting))
+    planned = plan_segments(info, request.sampling, request.name, min(request.limits.max_frames, fitting))
+    return tuple(segment for segment in planned if segment.ordinal not in request.done)
 
 
 def _read_frames(

@@ -60,6 +60,7 @@ class DecodeRequest:
         path: of a local file; not looked at when there are `ranges`.
         name: what errors call it (the URI).
         ranges: where the bytes of a file come from that is not here.
+        done: ordinals of windows that are left out, because they are known already.
     """
 
     path: str
@@ -69,6 +70,7 @@ class DecodeRequest:
     limits: DecodeLimits = DecodeLimits()
     video_library: VideoLibrary = "av"
     ranges: ByteRanges | None = None
+    done: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -93,6 +93,7 @@ def pack_request(request: DecodeRequest) -> bytes:
             "tiling": asdict(request.tiling),
             "limits": asdict(request.limits),
             "video_library": request.video_library,
+            "done": sorted(request.done),
             "ranged_bytes": request.ranges.size_bytes if request.ranges else None,
         }
     ).encode()
@@ -110,6 +111,7 @@ def unpack_request(body: bytes, ranges_of: Callable[[int], ByteRanges]) -> Decod
         limits=DecodeLimits(**data["limits"]),
         video_library=data["video_library"],
         ranges=None if size_bytes is None else ranges_of(size_bytes),
+        done=frozenset(data["done"]),
     )
 
 

@@ -78,6 +78,8 @@ _SUCCEED = text(
                timestamp_s, x1, y1, x2, y2, x1_px, y1_px, x2_px, y2_px
         FROM fenced, json_populate_recordset(NULL::boxes, CAST(:boxes AS json))
         RETURNING 1
+    ), no_longer_kept AS (
+        DELETE FROM kept_windows USING fenced WHERE job_id = fenced.id
     ), written AS MATERIALIZED (
         SELECT (SELECT count(*) FROM read_media) + (SELECT count(*) FROM new_segments)
              + (SELECT count(*) FROM new_captions) + (SELECT count(*) FROM new_answers)
@@ -115,6 +117,8 @@ _END = text(
             error_next_step = CASE WHEN :state = 'failed' THEN :error_next_step END
         WHERE {_FENCE}
         RETURNING id, attempt
+    ), no_longer_kept AS (
+        DELETE FROM kept_windows USING ended WHERE job_id = ended.id AND :state <> 'queued'
     ), noted AS (
         UPDATE attempts
         SET outcome = :outcome, finished_at = now(), error_code = :error_code, error_message = :error_message

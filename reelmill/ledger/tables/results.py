@@ -19,6 +19,15 @@ segments = Table(
     Column("tile_counts", ARRAY(Integer), nullable=False),
 )
 
+kept_windows = Table(
+    "kept_windows",
+    metadata,
+    *of_job("segment"),
+    Column("key", Text, nullable=False),
+    Column("document", Text, nullable=False),
+    comment="Finished windows of videos whose jobs are not finished; the next attempt takes them over. Not for queries",
+)
+
 captions = Table("captions", metadata, *of_job("segment", "task"), *generated())
 search_words(captions)
 

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from reelmill.ledger.cancel import cancel
 from reelmill.ledger.database import Database
 from reelmill.ledger.finish import BACKOFF_CAP_S, acknowledge_cancel, backoff_s, fail, release, succeed
+from reelmill.ledger.kept_windows import keep_windows, kept_windows
 from reelmill.ledger.lease import Lease
 from reelmill.ledger.results import results
 from reelmill.ledger.sweep import sweep
@@ -253,3 +254,34 @@ def test_values_probabilities_and_problems_of_answers_are_json_for_everybody(db:
     assert one(db, seen + "value->>'colour' = 'red'", id=job_id) == 1
     assert one(db, seen + "(probabilities->>'yes')::float8 > 0.7", id=job_id) == 1
     assert one(db, seen + "problem IS NULL", id=job_id) == 2
+
+
+def test_windows_are_kept_for_the_next_attempt_only_by_the_lease_and_end_with_the_job(db: Database) -> None:
+    (job_id,) = submit(db)
+    first = take(db).lease
+    odd = replace(result("a\0 \ud83d cat"), media=())
+    assert keep_windows(db, first, "key", odd)
+    expire(db, job_id)
+    sweep(db)
+    second = take(db).lease
+    assert not keep_windows(db, first, "key", replace(result("late"), media=())), "the lease was lost"
+    assert kept_windows(db, second, "key") == (odd,)
+    assert kept_windows(db, second, "another key") == ()
+    assert release(db, second)
+    third = take(db).lease
+    assert kept_windows(db, third, "key") == (odd,), "a release keeps them"
+    assert succeed(db, third, result())
+    assert one(db, "SELECT count(*) FROM kept_windows") == 0
+
+
+def test_windows_of_a_job_that_failed_are_not_kept(db: Database) -> None:
+    submit(db)
+    lease = take(db).lease
+    assert keep_windows(db, lease, "key", replace(result(), media=()))
+    assert fail(db, lease, PassingError("passes")) == JobState.QUEUED
+    assert one(db, "SELECT count(*) FROM kept_windows") == 1
+    submit(db)
+    lease = take(db).lease
+    assert keep_windows(db, lease, "key", replace(result(), media=()))
+    assert fail(db, lease, LastingError("stays")) == JobState.FAILED
+    assert one(db, "SELECT count(*) FROM kept_windows WHERE job_id = :id", id=lease.job_id) == 0

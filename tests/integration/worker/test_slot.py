@@ -33,6 +33,7 @@ from worker.metrics import Metrics
 from worker.runner import Pin, Runner
 from worker.slot import Slot
 from worker.storage import ObjectVersion
+from worker.windows import Keeper
 
 RESULT = JobResult(
     media=(MediaFacts(0, "image", "PNG", 10, 10, 100, "ab"),),
@@ -47,7 +48,7 @@ class ScriptedRunner:
 
     action: Callable[[ClaimedJob, Pin, Cancellation], JobResult]
 
-    def run(self, job: ClaimedJob, pin: Pin, cancellation: Cancellation) -> JobResult:
+    def run(self, job: ClaimedJob, pin: Pin, cancellation: Cancellation, keeper: Keeper) -> JobResult:
         return self.action(job, pin, cancellation)
 
 

@@ -69,6 +69,15 @@ def test_windows_have_their_own_frames_and_tiles(clip: Callable[[str], Path], re
     assert [frame.timestamp_s for frame in frames] == pytest.approx([frame.index / 24 for frame in frames])
 
 
+def test_windows_that_are_done_are_neither_decoded_nor_renumbered(
+    clip: Callable[[str], Path], request_for: Requests
+) -> None:
+    asked = request_for(clip("h264.mp4"), tiling=TilingSpec(96, 1), num_segments=2, window_s=0.5)
+    whole, rest = extract(asked), extract(replace(asked, done=frozenset({0})))
+    assert rest.segments == whole.segments[1:]
+    np.testing.assert_array_equal(rest.tiles, whole.tiles[-len(rest.tiles) :])
+
+
 def test_a_short_video_repeats_its_frames(clip: Callable[[str], Path], request_for: Requests) -> None:
     media = extract(request_for(clip("one_frame.mp4"), tiling=TilingSpec(96, 1), num_segments=4))
     assert [frame.index for frame in media.segments[0].frames] == [0, 0, 0, 0]
