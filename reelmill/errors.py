@@ -25,6 +25,7 @@ ReelmillError
 ├── ArchiveError                 an archive cannot be listed: no such bucket, no right to list it
 │   ├── ArchiveUnavailableError  transient: the storage does not answer
 │   └── ScanStalledError         whoever listed it was lost, again and again
+├── AddressError                 the live page's port is taken, or its host is none of this machine's
 ├── PictureError                 a frame cannot be shown: its media is gone, replaced or unreadable from here
 └── ExportError                  a file cannot be written
 """
@@ -138,6 +139,11 @@ class ArchiveUnavailableError(ArchiveError):
 class ScanStalledError(ArchiveError):
     code = "scan_stalled"
     advice = "Look at the logs of the workers, then `reelmill retry` the batch: it goes on where it stopped"
+
+
+class AddressError(ReelmillError):
+    code = "address_unavailable"
+    advice = "Name another with --port or --host; --port 0 takes any that is free"
 
 
 class PictureError(ReelmillError):

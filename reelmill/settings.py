@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     webhook_private_addresses: bool = False
     """Deliver webhooks also to addresses that are not public: an intranet's."""
 
+    serve_token: SecretStr | None = None
+    """What visitors of `reelmill serve` show; without one, others than loopback get one that it makes."""
+
     log_level: str = "INFO"
     log_format: str = "auto"
     """auto (lines on a terminal, JSON elsewhere), json, console."""

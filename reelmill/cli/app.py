@@ -17,6 +17,7 @@ from reelmill.cli import (
     evaluate,
     grant,
     jobs,
+    live,
     manifests,
     model,
     notify,
@@ -49,7 +50,7 @@ for panel, commands in {
     "Jobs": (
         *(submit.submit, archives.submit_prefix, manifests.submit_manifest, manifests.submit_openai),
         *(wait.wait, jobs.status, results.results, jobs.errors),
-        *(search.search, report.report, jobs.retry, jobs.cancel, notify.notify),
+        *(search.search, report.report, live.serve, jobs.retry, jobs.cancel, notify.notify),
     ),
     "Retention": (retention.purge, retention.forget),
     "Workers": (serve.worker, serve.health, serve.housekeep, workers.workers),

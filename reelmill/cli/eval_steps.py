@@ -13,7 +13,8 @@ import typer
 
 from reelmill.cli.exit_codes import ExitCode
 from reelmill.cli.output import console, error_console, write_error, write_json
-from reelmill.cli.report import MOST_PICTURE_BYTES, followed, pictures
+from reelmill.cli.pictures import picture_source
+from reelmill.cli.report import MOST_PICTURE_BYTES, followed
 from reelmill.cli.target import opened
 from reelmill.errors import LocalWorkerError, MissingExtraError, SpecError
 from reelmill.schema import Generation, Sampling
@@ -203,7 +204,7 @@ def _page(judged: Sequence[Judged], found: Sequence[Score], view: View, *, shown
     wrong = worst(judged, view.worst)
     if not wrong:
         return None
-    with pictures(True) as source:
+    with picture_source(True) as source:
         media = list(
             followed(report_media(wrong, BoundedPictures(source, MOST_PICTURE_BYTES)), len(wrong), shown=shown)
         )

@@ -17,6 +17,7 @@ class Purpose(StrEnum):
     PRODUCER = "producer"
     WORKER = "worker"
     READER = "reader"
+    VIEWER = "viewer"
 
 
 def grant(
@@ -25,12 +26,13 @@ def grant(
         Purpose,
         typer.Option(
             "--as",
-            help="producer: submit, cancel, read; worker: every row, no table; reader: views only, read-only, 60 s.",
+            help="producer: submit, cancel, read; worker: every row, no table; reader: views only, read-only, 60 s; "
+            "viewer: tables too, likewise.",
         ),
     ],
     as_json: Json = False,
 ) -> None:
-    """Give a database role the rights of a producer, a worker or a reader, in place of what it had.
+    """Give a database role the rights of a producer, a worker, a reader or a viewer, in place of what it had.
 
     Run it as the owner of the tables (the role of `migrate`). Tables of later migrations are included.
 

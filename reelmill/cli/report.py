@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -14,18 +13,17 @@ import typer
 
 from reelmill.cli.database import opened_database
 from reelmill.cli.output import Json, console, error_console, write_json
+from reelmill.cli.pictures import picture_source
 from reelmill.cli.target import Id, opened
 from reelmill.errors import SpecError
 from reelmill.schema import JobState
-from reelmill.settings import settings
 
 if TYPE_CHECKING:
     from reelmill.batch import Batch
     from reelmill.job import Job
     from reelmill.ledger.database import Database
-    from reelmill.report import PictureSource, ReportMedia
+    from reelmill.report import ReportMedia
 
-PICTURE_PACKAGES = ("av", "PIL", "numpy", "boto3")
 MOST_PICTURE_BYTES = 60_000_000
 """All pictures of a page together: phones still open it."""
 
@@ -49,11 +47,12 @@ def report(
     """
     if not out.parent.is_dir():
         raise SpecError("there is no such directory", subject=str(out.parent), next_step="Make it, or change --out")
-    from reelmill.report import BoundedPictures, collect, write_report
+    from reelmill.report import BoundedPictures, collect, from_results, write_report
 
-    with opened(target) as found, opened_database() as database, pictures(frames) as source:
+    with opened(target) as found, opened_database() as database, picture_source(frames) as source:
         chosen = _chosen(database, found, tuple(state or JobState), limit)
-        collected = collect(database, chosen.jobs, BoundedPictures(source, MOST_PICTURE_BYTES))
+        show = partial(from_results, source=BoundedPictures(source, MOST_PICTURE_BYTES))
+        collected = collect(database, chosen.jobs, show)
         media = list(followed(collected, len(chosen.jobs), shown=not as_json))
     path = write_report(out, media, title=chosen.title, subtitle=chosen.subtitle, note=chosen.note).resolve()
     size_bytes = path.stat().st_size
@@ -75,36 +74,17 @@ class _Chosen:
 
 def _chosen(database: Database, found: Batch | Job, states: Collection[JobState], limit: int) -> _Chosen:
     from reelmill.batch import Batch
-    from reelmill.ledger.listing import list_jobs
+    from reelmill.ledger.listing import JobFilter, list_jobs
 
     if not isinstance(found, Batch):
         return _Chosen("One job", f"job {found.id}", {found.id: found.state})
     counts = found.status
-    jobs = list_jobs(database, found.id, most=limit, states=states)
+    jobs = list_jobs(database, JobFilter(found.id, states), most=limit)
     wanted = sum(getattr(counts, state) for state in states)
     left_out = f"The first {len(jobs):,} of {wanted:,} jobs; --limit takes more." if len(jobs) < wanted else ""
     only = f"Only jobs that are {' or '.join(states)}." if len(states) < len(JobState) else ""
     note = " ".join(filter(None, (only, left_out)))
     return _Chosen(found.info.name or "Batch without a name", f"batch {found.id}", jobs, note)
-
-
-@contextmanager
-def pictures(wanted: bool) -> Iterator[PictureSource]:
-    """The media themselves, if this installation can read them."""
-    from reelmill.report import NoPictures
-
-    missing = [name for name in PICTURE_PACKAGES if find_spec(name) is None]
-    if not wanted:
-        yield NoPictures("left out (--no-frames)")
-    elif missing:
-        yield NoPictures(
-            f"{', '.join(missing)} not installed on the machine that wrote this page: pip install 'reelmill[worker]'"
-        )
-    else:
-        from worker.pictures import StoredPictures
-
-        with StoredPictures(settings()) as source:
-            yield source
 
 
 def followed(media: Iterable[ReportMedia], total: int, *, shown: bool) -> Iterator[ReportMedia]:

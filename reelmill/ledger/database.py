@@ -55,12 +55,15 @@ class Database:
         pool_size: connections kept; as many again are opened under load.
         silence_s: a connection on which nothing comes back for so long is given up; None waits for ever, as long
             statements of people may want it.
+        read_only_s: every transaction is read-only, and its statements may take so many seconds.
 
     Raises:
         SettingsError: not a Postgres URL.
     """
 
-    def __init__(self, url: str, *, pool_size: int = 5, silence_s: float | None = None) -> None:
+    def __init__(
+        self, url: str, *, pool_size: int = 5, silence_s: float | None = None, read_only_s: float | None = None
+    ) -> None:
         self.url = database_url(url)
         self._engine = create_engine(
             self.url,
@@ -74,7 +77,13 @@ class Database:
             event.listen(self._engine, "do_connect", partial(_connect_patiently, silence_s))
         event.listen(self._engine, "checkin", _note_idle)
         event.listen(self._engine, "checkout", _ping_if_idle)
-        self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        if read_only_s is None:
+            self._single = self._engine.execution_options(isolation_level="AUTOCOMMIT")
+        else:
+            # Said to each transaction: a pooler between us and Postgres would forget what is said to a session.
+            self._single = self._engine = self._engine.execution_options(postgresql_readonly=True)
+            limit = f"SET LOCAL statement_timeout = {round(read_only_s * 1000)}"
+            event.listen(self._engine, "begin", lambda connection: connection.exec_driver_sql(limit))
 
     @property
     def name(self) -> str:

@@ -28,24 +28,30 @@ PAGE_JOBS = 200
 Row = Mapping[str, Any]
 
 
-def _rows_of(table: str, key: str) -> str:
-    return f"(SELECT json_agg({table} ORDER BY {key}) FROM {table} WHERE job_id = jobs.id) AS {table}"  # noqa: S608 - our names
+def _rows_of(table: str, key: str, part: str = "") -> str:
+    """Its rows as JSON; with `part` (the column that numbers segments) only those of the first, where that is asked."""
+    bounded = f"AND (CAST(:first_parts AS integer) IS NULL OR {part} < :first_parts)" if part else ""
+    return f"(SELECT json_agg({table} ORDER BY {key}) FROM {table} WHERE job_id = jobs.id {bounded}) AS {table}"  # noqa: S608 - our names
 
 
 _COLUMNS = f"""
     id, labels, fetch_s, decode_s, wait_s, vision_s, prefill_s, generate_s, write_s, tiles, prompt_tokens,
     output_tokens,
     {_rows_of("media", "ordinal")},
-    {_rows_of("segments", "ordinal")},
-    {_rows_of("captions", "segment, task")},
-    {_rows_of("answers", "segment, task, ordinal")},
-    {_rows_of("groundings", "segment, task, ordinal")},
-    {_rows_of("boxes", "segment, task, grounding, ordinal")}
+    {_rows_of("segments", "ordinal", part="ordinal")},
+    {_rows_of("captions", "segment, task", part="segment")},
+    {_rows_of("answers", "segment, task, ordinal", part="segment")},
+    {_rows_of("groundings", "segment, task, ordinal", part="segment")},
+    {_rows_of("boxes", "segment, task, grounding, ordinal", part="segment")}
 """
 
 
-def results(db: Database, *, job_ids: Collection[UUID] = (), batch_id: UUID | None = None) -> Iterator[JobResults]:
+def results(
+    db: Database, *, job_ids: Collection[UUID] = (), batch_id: UUID | None = None, first_parts: int | None = None
+) -> Iterator[JobResults]:
     """Results of the succeeded jobs of a batch, or of these, in the order of submission.
+
+    `first_parts` reads only so many segments of each job: a long video in windows has thousands.
 
     Pages are separate statements: a slow reader keeps no transaction open, which would keep the queue from vacuuming.
     """
@@ -56,7 +62,8 @@ def results(db: Database, *, job_ids: Collection[UUID] = (), batch_id: UUID | No
         ORDER BY id LIMIT :most
         """  # noqa: S608 - constant text
     )
-    which = {"batch_id": batch_id} if batch_id else {"job_ids": list(job_ids)}
+    chosen = {"batch_id": batch_id} if batch_id else {"job_ids": list(job_ids)}
+    which: dict[str, Any] = {**chosen, "first_parts": first_parts}
     after = UUID(int=0)
     while True:
         with db.statement() as connection:
@@ -73,7 +80,7 @@ def _job_results(row: Mapping[Any, Any]) -> JobResults:
     return JobResults(
         job_id=row["id"],
         labels=row["labels"],
-        media=tuple(_media(found) for found in row["media"] or ()),
+        media=tuple(stored_media(found) for found in row["media"] or ()),
         segments=tuple(_segment(found) for found in row["segments"] or ()),
         captions=tuple(_caption(found) for found in row["captions"] or ()),
         answers=tuple(_answer(found) for found in row["answers"] or ()),
@@ -85,7 +92,8 @@ def _job_results(row: Mapping[Any, Any]) -> JobResults:
     )
 
 
-def _media(row: Row) -> StoredMedia:
+def stored_media(row: Row) -> StoredMedia:
+    """A row of `media` that a worker has filled in."""
     facts = MediaFacts(**{known.name: row[known.name] for known in fields(MediaFacts)})
     return StoredMedia(row["uri"], row["etag"], row["version_id"], facts)
 

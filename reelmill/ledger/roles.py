@@ -1,4 +1,4 @@
-"""What a database role may do: producers submit, workers work, readers read views. Granted by the tables' owner.
+"""What a database role may do: producers submit, workers work, others read. Granted by the tables' owner.
 
 PostgreSQL manual, "GRANT", "ALTER DEFAULT PRIVILEGES" and "ALTER ROLE".
 """
@@ -31,11 +31,13 @@ class Access(StrEnum):
         takes no leases.
     worker: reads and changes every row, but no table.
     reader: reads the views of the schema `reelmill`, nothing else; read-only transactions with a time limit.
+    viewer: reads tables too, in the same way: what `reelmill serve`, `report` and `results` need.
     """
 
     PRODUCER = "producer"
     WORKER = "worker"
     READER = "reader"
+    VIEWER = "viewer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,11 +138,26 @@ def _give_worker(named: _Role) -> Iterator[str]:
 
 
 def _give_reader(named: _Role) -> Iterator[str]:
-    yield f"GRANT CONNECT ON DATABASE {named.database} TO {named.role}"
+    yield from _limit(named)
     yield from _open(named, VIEWS, "SELECT")
-    yield f"ALTER ROLE {named.role} IN DATABASE {named.database} SET default_transaction_read_only = on"
-    yield f"ALTER ROLE {named.role} IN DATABASE {named.database} SET statement_timeout = '{READER_TIMEOUT_S}s'"
     yield f"ALTER ROLE {named.role} IN DATABASE {named.database} SET search_path = {VIEWS}"
 
 
-_GIVE = {Access.PRODUCER: _give_producer, Access.WORKER: _give_worker, Access.READER: _give_reader}
+def _give_viewer(named: _Role) -> Iterator[str]:
+    yield from _limit(named)
+    yield from _open(named, TABLES, "SELECT")
+    yield from _open(named, VIEWS, "SELECT")
+
+
+def _limit(named: _Role) -> Iterator[str]:
+    yield f"GRANT CONNECT ON DATABASE {named.database} TO {named.role}"
+    yield f"ALTER ROLE {named.role} IN DATABASE {named.database} SET default_transaction_read_only = on"
+    yield f"ALTER ROLE {named.role} IN DATABASE {named.database} SET statement_timeout = '{READER_TIMEOUT_S}s'"
+
+
+_GIVE = {
+    Access.PRODUCER: _give_producer,
+    Access.WORKER: _give_worker,
+    Access.READER: _give_reader,
+    Access.VIEWER: _give_viewer,
+}

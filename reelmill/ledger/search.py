@@ -23,6 +23,8 @@ WINDOWS_ROWS = (20_000, 200_000)
 """Looked through from the newest, until ENOUGH match. A frequent word is found in the first window without reading all
 rows that have it, whatever the planner thinks of its frequency; a rare one is looked up in the whole table at once."""
 
+MARK = "**"
+"""Stands before and after each word found in a snippet."""
 _MARKS = ("\ue000", "\ue001")
 _LETTER = r"[\u2E80-\u9FFF\uAC00-\uD7AF\uF900-\uFAFF]"
 """As in `reelmill.search`: each is a word of its own, and set apart from its neighbours while words are counted."""
@@ -143,7 +145,7 @@ def _within(connection: Connection, kind: Kind, values: Mapping[str, Any]) -> tu
 def _hit(kind: Kind, row: Mapping[Any, Any]) -> SearchHit:
     start, stop = _MARKS
     found = {name: value for name, value in row.items() if name != "matching"}
-    found["snippet"] = found["snippet"].replace(stop + start, "").replace(start, "**").replace(stop, "**").strip()
+    found["snippet"] = found["snippet"].replace(stop + start, "").replace(start, MARK).replace(stop, MARK).strip()
     return SearchHit(kind=kind, **found)
 
 

@@ -153,19 +153,24 @@ _URIS = "ARRAY(SELECT uri FROM media WHERE job_id = jobs.id ORDER BY ordinal)"
 
 def job_view(db: Database, job_id: UUID) -> JobView:
     """One job. Raises NotFoundError."""
+    for found in job_views(db, [job_id]):
+        return found
+    raise NotFoundError("there is no such job", subject=str(job_id))
+
+
+def job_views(db: Database, job_ids: Collection[UUID]) -> tuple[JobView, ...]:
+    """These jobs, as far as they exist, in the order of submission."""
     statement = text(
         f"""
         SELECT id, batch_id, model, state, priority, labels, client_token, attempt, crashes, worker_id,
                cancel_requested_at, error_code, error_message, error_next_step, created_at, run_at, started_at,
                finished_at, {_URIS} AS media
-        FROM jobs WHERE id = :job_id
+        FROM jobs WHERE id = ANY(:job_ids) ORDER BY id
         """  # noqa: S608 - constant text
     )
     with db.statement() as connection:
-        row = connection.execute(statement, {"job_id": job_id}).mappings().one_or_none()
-    if row is None:
-        raise NotFoundError("there is no such job", subject=str(job_id))
-    return JobView(**{**row, "state": JobState(row["state"]), "media": tuple(row["media"])})
+        rows = connection.execute(statement, {"job_ids": list(job_ids)}).mappings().all()
+    return tuple(JobView(**{**row, "state": JobState(row["state"]), "media": tuple(row["media"])}) for row in rows)
 
 
 def job_state(db: Database, job_id: UUID) -> JobState:
@@ -278,3 +283,19 @@ def attempts(db: Database, job_id: UUID) -> tuple[AttemptView, ...]:
     )
     with db.statement() as connection:
         return tuple(AttemptView(**row) for row in connection.execute(statement, {"job_id": job_id}).mappings())
+
+
+def last_attempts(db: Database, job_ids: Collection[UUID]) -> dict[UUID, AttemptView]:
+    """The latest claim of each of these jobs that was ever claimed."""
+    statement = text(
+        """
+        SELECT DISTINCT ON (job_id)
+               job_id, attempt, worker_id, started_at, finished_at, outcome, error_code, error_message
+        FROM attempts WHERE job_id = ANY(:job_ids) ORDER BY job_id, attempt DESC
+        """
+    )
+    with db.statement() as connection:
+        rows = connection.execute(statement, {"job_ids": list(job_ids)}).mappings().all()
+    return {
+        row["job_id"]: AttemptView(**{name: value for name, value in row.items() if name != "job_id"}) for row in rows
+    }

@@ -1,7 +1,7 @@
 """A batch as one HTML page: frames with their boxes, captions, answers and errors; opens without a server."""
 
-from reelmill.report.collect import collect
-from reelmill.report.from_results import from_results
+from reelmill.report.collect import collect, unfinished
+from reelmill.report.from_results import described, from_results, report_frame, stretch
 from reelmill.report.model import (
     ReportBox,
     ReportError,
@@ -27,6 +27,10 @@ __all__ = [
     "ReportText",
     "ReportTime",
     "collect",
+    "described",
     "from_results",
+    "report_frame",
+    "stretch",
+    "unfinished",
     "write_report",
 ]

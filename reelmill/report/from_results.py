@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import PurePosixPath
 
 from reelmill.answers import answer_line
@@ -24,8 +24,20 @@ def from_results(found: JobResults, source: PictureSource) -> ReportMedia:
     sampled = found.frames
     chosen = sampled[:MOST_FRAMES]
     pictures = _pictures(chosen, source)
-    frames = tuple(_frame(found, frame, pictures) for frame in chosen)
+    frames = tuple(
+        report_frame(found, frame, jpeg=pictures[frame.media.facts.ordinal].jpegs.get(frame.index)) for frame in chosen
+    )
     left_out = f"{len(sampled) - len(chosen):,} more are not shown here" if len(sampled) > len(chosen) else ""
+    return replace(
+        described(found),
+        # Without its picture a frame says something only where boxes lie on it.
+        frames=tuple(frame for frame in frames if frame.jpeg is not None or frame.boxes),
+        missing="; ".join(filter(None, (_missing(pictures, frames), left_out))),
+    )
+
+
+def described(found: JobResults) -> ReportMedia:
+    """Everything but the frames."""
     uris = tuple(media.uri for media in found.media)
     return ReportMedia(
         uri=uris[0] if uris else "",
@@ -33,9 +45,6 @@ def from_results(found: JobResults, source: PictureSource) -> ReportMedia:
         state=JobState.SUCCEEDED.value,
         job=str(found.job_id),
         facts=_facts(found),
-        # Without its picture a frame says something only where boxes lie on it.
-        frames=tuple(frame for frame in frames if frame.jpeg is not None or frame.boxes),
-        missing="; ".join(filter(None, (_missing(pictures, frames), left_out))),
         captions=_captions(found),
         answers=_answers(found),
         groundings=_groundings(found),
@@ -45,19 +54,14 @@ def from_results(found: JobResults, source: PictureSource) -> ReportMedia:
     )
 
 
-def _pictures(frames: Sequence[Frame], source: PictureSource) -> Mapping[int, Pictures]:
-    """By the place of the media in the job."""
-    return {
-        ordinal: source.read(media, [frame.index for frame in frames if frame.media is media])
-        for ordinal, media in {frame.media.facts.ordinal: frame.media for frame in frames}.items()
-    }
-
-
-def _frame(found: JobResults, frame: Frame, pictures: Mapping[int, Pictures]) -> ReportFrame:
+def report_frame(found: JobResults, frame: Frame, *, jpeg: bytes | None = None, src: str = "") -> ReportFrame:
+    """A frame of this job with its boxes; the picture itself, or its address."""
     facts = frame.media.facts
     several = len(found.media) > 1
     return ReportFrame(
-        jpeg=pictures[facts.ordinal].jpegs.get(frame.index),
+        jpeg=jpeg,
+        src=src,
+        width=facts.width,
         timestamp_s=frame.timestamp_s,
         boxes=tuple(ReportBox(box.label, box.x1, box.y1, box.x2, box.y2) for box in frame.boxes),
         media=facts.ordinal,
@@ -65,6 +69,22 @@ def _frame(found: JobResults, frame: Frame, pictures: Mapping[int, Pictures]) ->
         name=f"{facts.ordinal + 1} · {PurePosixPath(frame.uri).name}" if several else "",
         aspect=facts.width / max(facts.height, 1),
     )
+
+
+def stretch(segment: SegmentResult) -> str:
+    """What to call a segment among several."""
+    start, end = segment.start_s, segment.end_s
+    if start is None or end is None or not (math.isfinite(start) and math.isfinite(end)):
+        return f"part {segment.ordinal + 1}"
+    return f"{clock(start)} – {clock(end)}"
+
+
+def _pictures(frames: Sequence[Frame], source: PictureSource) -> Mapping[int, Pictures]:
+    """By the place of the media in the job."""
+    return {
+        ordinal: source.read(media, [frame.index for frame in frames if frame.media is media])
+        for ordinal, media in {frame.media.facts.ordinal: frame.media for frame in frames}.items()
+    }
 
 
 def _missing(pictures: Mapping[int, Pictures], frames: tuple[ReportFrame, ...]) -> str:
@@ -136,11 +156,4 @@ def _at(frame: FrameRef) -> str:
 
 def _stretches(found: JobResults) -> Mapping[int, str]:
     """What to call each segment where there are several."""
-    return {each.ordinal: _stretch(each) for each in found.segments} if len(found.segments) > 1 else {}
-
-
-def _stretch(segment: SegmentResult) -> str:
-    start, end = segment.start_s, segment.end_s
-    if start is None or end is None or not (math.isfinite(start) and math.isfinite(end)):
-        return f"part {segment.ordinal + 1}"
-    return f"{clock(start)} – {clock(end)}"
+    return {each.ordinal: stretch(each) for each in found.segments} if len(found.segments) > 1 else {}

@@ -23,6 +23,8 @@ class ReportFrame:
 
     Attributes:
         jpeg: its JPEG file; None where the frame could not be read: an empty one of `aspect` is drawn.
+        src: the picture's address on a page that a server shows; such a page carries no `jpeg`.
+        width: of the source in pixels: what has an address has its size before it has arrived.
         timestamp_s: None for an image.
         media: which of the job's media, from 0; `index`: the frame's place in it.
         name: what to call it where there are several images.
@@ -36,6 +38,8 @@ class ReportFrame:
     index: int = 0
     name: str = ""
     aspect: float = 16 / 9
+    src: str = ""
+    width: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class ReportMedia:
         facts: short remarks for the heading, such as "1920 × 1080" and "60.0 s".
         frames: the sampled frames, in order.
         missing: why frames are not shown; empty when they are.
+        left_out: what else there is, and is not shown here.
         captions, answers, groundings: what was said.
         times: stages in their order.
     """
@@ -96,6 +101,7 @@ class ReportMedia:
     times: tuple[ReportTime, ...] = ()
     other_uris: tuple[str, ...] = ()
     missing: str = ""
+    left_out: str = ""
     job: str = ""
 
 

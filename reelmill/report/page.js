@@ -1,5 +1,4 @@
 
-"use strict";
 const cards = [...document.querySelectorAll(".card")];
 const words = new Map(cards.map((card) => [card, card.textContent.toLowerCase()]));
 const field = document.getElementById("filter");
@@ -25,24 +24,5 @@ for (const chip of chips) {
     state = chip.dataset.state;
     chips.forEach((other) => other.setAttribute("aria-pressed", String(other === chip)));
     refresh();
-  });
-}
-
-for (const toggle of document.querySelectorAll("[data-hides]")) {
-  const kind = toggle.dataset.hides;
-  toggle.parentElement.hidden = !document.querySelector(`.box${kind === "truth" ? ".truth" : ""}`);
-  toggle.addEventListener("change", () => document.body.classList.toggle(`no-${kind}`, !toggle.checked));
-}
-
-for (const frame of document.querySelectorAll(".frames:not(.single) .frame")) {
-  const toggle = () => frame.parentElement.classList.toggle("large");
-  frame.tabIndex = 0;
-  frame.setAttribute("role", "button");
-  frame.addEventListener("click", toggle);
-  frame.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") {
-      event.preventDefault();
-      toggle();
-    }
   });
 }

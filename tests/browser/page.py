@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +23,30 @@ def jpeg(width: int, height: int) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (width, height), "#888").save(buffer, "JPEG")
     return buffer.getvalue()
+
+
+PAINTED = "const then = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(() => then()))"
+COLOURS = """
+    const each = document.querySelector(arguments[0]);
+    if (!each) return null;
+    let behind = each;
+    const clear = (colour) => colour === 'rgba(0, 0, 0, 0)';
+    while (clear(getComputedStyle(behind).backgroundColor)) behind = behind.parentElement;
+    return [getComputedStyle(each).color, getComputedStyle(behind).backgroundColor];
+"""
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as in WCAG 2.2."""
+    channels = [int(channel) / 255 for channel in re.findall(r"\d+", colour)[:3]]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def _contrast(one: str, other: str) -> float:
+    """Contrast ratio as in WCAG 2.2: 4.5 is enough for text."""
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
 
 
 @dataclass(frozen=True)
@@ -46,11 +73,35 @@ class Page:
     def __init__(self, chromium: Chrome, path: Path) -> None:
         self._chromium = chromium
         self._path = path
+        self._scripts = True
 
     def open(self, *media: ReportMedia, **options: Any) -> Page:
         """Write a page of these and show it."""
-        self._chromium.get(write_report(self._path, media, **options).as_uri())
+        return self.visit(write_report(self._path, media, **options).as_uri())
+
+    def visit(self, url: str) -> Page:
+        """Show what a server has there."""
+        self._chromium.get(url)
+        if self._scripts:
+            # Cards get their sizes with the first paint: places that are measured before it move.
+            self._chromium.execute_async_script(PAINTED)
         return self
+
+    @contextmanager
+    def without_scripts(self) -> Iterator[None]:
+        """Pages that are opened inside run no script of theirs."""
+        self._scripts = False
+        self._chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+        try:
+            yield
+        finally:
+            self._scripts = True
+            self._chromium.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+    def contrast(self, selector: str) -> float | None:
+        """Of the first element's text on what is behind it; None where there is no such element."""
+        found = self.script(COLOURS, selector)
+        return _contrast(*found) if found else None
 
     def window(self, width: int, height: int) -> None:
         size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}

@@ -106,12 +106,12 @@ def test_files_outside_the_roots_are_not_shown(
 def test_an_installation_that_cannot_read_media_says_what_is_missing(
     batch: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reelmill.cli.report.find_spec", lambda name: None if name == "av" else object())
+    monkeypatch.setattr("reelmill.cli.pictures.find_spec", lambda name: None if name == "av" else object())
 
     _, page = report(batch, tmp_path / "page.html")
 
     assert pictures(page) == []
-    assert "av not installed on the machine that wrote this page: pip install" in page
+    assert "av not installed on the machine that made this page: pip install" in page
 
 
 def test_one_job_has_a_page_too(batch: str, tmp_path: Path) -> None:

@@ -184,3 +184,15 @@ def test_only_who_may_make_roles_makes_a_login(make_role: MakeRole) -> None:
     with pytest.raises(DatabaseForbiddenError):
         give_login(producer, "somebody", "secret")
     producer.close()
+
+
+def test_a_viewer_reads_tables_and_views_and_writes_nothing(mill: ServiceUrls, make_role: MakeRole) -> None:
+    client = Client(mill.database_url, mill.redis_url)
+    batch = client.submit_many([{"media": "s3://b/a.png", "tasks": [Caption()]}])
+    url = make_role(Access.VIEWER).url
+
+    assert Client(url, mill.redis_url).batch(batch.id).status.queued == 1
+    assert len(views(url)) > 5
+    assert refused(url, "DELETE FROM jobs", ReadOnlySqlTransaction)
+    assert refused(url, "SET SESSION CHARACTERISTICS AS TRANSACTION READ WRITE; COMMIT; DELETE FROM jobs")
+    assert refused(url, DDL, ReadOnlySqlTransaction)
