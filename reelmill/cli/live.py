@@ -61,7 +61,7 @@ def serve(
     if token is None and not is_loopback(host):
         token = new_token()
     configure_logging(in_force)
-    database = Database(database_url(), pool_size=CONNECTIONS, read_only_s=STATEMENT_S)
+    database = Database(database_url(), pool_size=CONNECTIONS, silence_s=2 * STATEMENT_S, read_only_s=STATEMENT_S)
     try:
         database.check_schema()
         with Server(host, port) as server:
