@@ -17,6 +17,7 @@ from reelmill.ledger.database import Database
 TABLES = "public"
 VIEWS = "reelmill"
 READER_TIMEOUT_S = 60
+LIMITS = ("default_transaction_read_only", "statement_timeout", "search_path")
 # What cancelling and retrying change; leases and results are for workers alone.
 _RETRIED = (
     "state, run_at, queued_at, finished_at, cancel_requested_at, transient_failures, crashes, "
@@ -59,7 +60,7 @@ def grant(db: Database, role: str, access: Access) -> None:
         quote = connection.dialect.identifier_preparer.quote
         _check(connection, role)
         named = _Role(quote(role), quote(db.url.database or ""))
-        for statement in (*_take_all(named), *_GIVE[access](named)):
+        for statement in (*_lift_limits(connection, role, named), *_take_all(named), *_GIVE[access](named)):
             connection.exec_driver_sql(statement)
 
 
@@ -106,6 +107,19 @@ def _check(connection: Connection, role: str) -> None:
         )
 
 
+def _lift_limits(connection: Connection, role: str, named: _Role) -> list[str]:
+    """What readers and viewers were limited by; nobody else needs the right to alter roles for it."""
+    query = text(
+        """
+        SELECT unnest(setconfig) FROM pg_db_role_setting
+        WHERE setrole = (SELECT oid FROM pg_roles WHERE rolname = :role)
+          AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+        """
+    )
+    given = {setting.partition("=")[0] for setting in connection.scalars(query, {"role": role})}
+    return [f"ALTER ROLE {named.role} IN DATABASE {named.database} RESET {name}" for name in LIMITS if name in given]
+
+
 def _take_all(named: _Role) -> Iterator[str]:
     for schema in (TABLES, VIEWS):
         yield f"REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {named.role}"
@@ -124,9 +138,10 @@ def _give_producer(named: _Role) -> Iterator[str]:
     yield f"GRANT CONNECT, TEMPORARY ON DATABASE {named.database} TO {named.role}"
     yield from _open(named, TABLES, "SELECT")
     yield from _open(named, VIEWS, "SELECT")
-    yield f"GRANT INSERT ON batches, jobs, media, scans TO {named.role}"
+    yield f"GRANT INSERT ON batches, jobs, media, scans, scan_problems, notifications TO {named.role}"
     yield f"GRANT UPDATE ({_RETRIED}) ON jobs TO {named.role}"
     yield f"GRANT UPDATE ON scans TO {named.role}"
+    yield f"GRANT UPDATE (url) ON notifications TO {named.role}"
     yield f"GRANT INSERT, UPDATE, DELETE ON schedules, schedule_runs TO {named.role}"
 
 

@@ -78,7 +78,7 @@ def views(url: str) -> list[str]:
 
 
 def test_a_producer_submits_follows_cancels_and_retries_but_forges_nothing(
-    mill: ServiceUrls, make_role: MakeRole
+    mill: ServiceUrls, make_role: MakeRole, tmp_path: Path
 ) -> None:
     url = make_role(Access.PRODUCER).url
     client = Client(url, mill.redis_url)
@@ -88,6 +88,10 @@ def test_a_producer_submits_follows_cancels_and_retries_but_forges_nothing(
     assert batch.cancel() == 100
     assert batch.retry_failed() == 100
     assert not list(batch.errors())
+    batch.notify("https://hooks.example.com/done")
+    (tmp_path / "lines.jsonl").write_text('{"uri": "s3://b/m.png"}\n{"uri": "ftp://b/m.png"}\n')
+    manifest = client.submit_manifest(tmp_path / "lines.jsonl", tasks=[Caption()])
+    assert (manifest.status.queued, len(list(manifest.line_problems()))) == (1, 1)
     for delete in (lambda: client.purge("0s", uris=["s3://b/1.png"]), lambda: client.forget(batch=batch)):
         with pytest.raises(DatabaseForbiddenError, match="permission denied for table"):
             delete()
@@ -151,6 +155,14 @@ def test_another_access_takes_the_place_of_the_first(ledger: Database, make_role
     role = make_role(Access.WORKER)
     grant(ledger, role.name, Access.PRODUCER)
     assert refused(role.url, "DELETE FROM jobs")
+
+
+def test_who_was_a_reader_may_write_as_a_worker(ledger: Database, make_role: MakeRole) -> None:
+    role = make_role(Access.READER)
+    grant(ledger, role.name, Access.WORKER)
+    with psycopg.connect(role.url) as connection:
+        connection.execute("DELETE FROM jobs")
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("0",)
 
 
 def test_what_cannot_be_granted_is_said(ledger: Database, make_role: MakeRole) -> None:
