@@ -3,7 +3,8 @@
 The listing comes from a server of our own (tests/listing_server.py) in a process of its own, over HTTP, a thousand keys
 a page as S3 gives them: moto takes seconds for some thousand keys, and S3 itself is not here. Listing, filters,
 fingerprints, inserts and the durable Postgres are those of production. The scan runs in a process of its own, whose
-memory is told.
+memory is told. The queries of `dashboards/` are then asked of a ledger where so many objects have been worked (`queries`);
+`--no-queries` leaves that out.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from benchmarks import queries
 from benchmarks.mill import environment, own_mill
 from reelmill import Caption, Client
 from reelmill.ledger.database import Database
@@ -41,6 +43,7 @@ print(json.dumps({"wall_s": seconds, "cpu_s": used.ru_utime + used.ru_stime, "rs
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--objects", type=int, default=200_000)
+    parser.add_argument("--no-queries", action="store_true", help="only the two nights")
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -58,7 +61,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         "peak_rss_mb": round(max(first["rss_mb"], second["rss_mb"]), 1),
         "second_run_seconds": round(second["wall_s"], 2),
         "scan_cpu_seconds": round(first["cpu_s"], 2),
-        "query_p95_ms": _query_p95_ms(),
+        **({} if arguments.no_queries else _asked(arguments.objects)),
     }
 
 
@@ -98,6 +101,6 @@ def _finish_all(database: Database) -> None:
         connection.exec_driver_sql("VACUUM ANALYZE jobs")
 
 
-def _query_p95_ms() -> float | None:
-    """The dashboards' queries on the rows of so many objects; None until there are dashboards to ask."""
-    return None
+def _asked(objects: int) -> dict[str, Any]:
+    with queries.filled(objects) as (url, _):
+        return queries.measure(url, repeats=10)

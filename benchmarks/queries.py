@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    with _filled(arguments) as (url, fill_s):
+    with filled(arguments.rows, arguments.url) as (url, fill_s):
         return {"rows": arguments.rows, "fill_s": fill_s, **measure(url, repeats=arguments.repeats)}
 
 
@@ -80,9 +80,10 @@ def _share(taken: list[float], share: float) -> float:
 
 
 @contextmanager
-def _filled(arguments: argparse.Namespace) -> Iterator[tuple[str, float | None]]:
-    if arguments.url:
-        yield arguments.url, None
+def filled(rows: int, url: str | None = None) -> Iterator[tuple[str, float | None]]:
+    """The URL of a ledger with `rows` worked jobs, and the seconds it took to fill; `url` is one that is filled already."""
+    if url:
+        yield url, None
         return
     with embedded_services() as urls:
         with psycopg.connect(urls.database_url, autocommit=True) as connection:
@@ -90,5 +91,5 @@ def _filled(arguments: argparse.Namespace) -> Iterator[tuple[str, float | None]]
             connection.execute("SELECT pg_reload_conf()")
         upgrade(urls.database_url)
         started = time.perf_counter()
-        fill(urls.database_url, arguments.rows)
+        fill(urls.database_url, rows)
         yield urls.database_url, round(time.perf_counter() - started, 1)
