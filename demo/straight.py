@@ -52,6 +52,7 @@ def results_of(found: JobResult, spec: JobSpec) -> JobResults:
         captions=found.captions,
         answers=found.answers,
         groundings=found.groundings,
+        summaries=found.summaries,
         times=found.times,
         prompt_tokens=0,
         output_tokens=0,

@@ -11,6 +11,7 @@ PipelineError
 │   ├── DecodeTimeoutError      decoding took longer than its limit
 │   └── DecoderCrashedError     the sandboxed decoder died (signal, memory limit)
 ├── DecoderUnavailableError      transient: the sandbox did not start; says nothing about the media
+├── ScenesUnavailableError       transient: this worker cannot look for scenes, another may
 ├── WholeFileNeededError        reading by ranges does not pay; never leaves the worker, which fetches the file whole
 ├── ModelError
 │   ├── CheckpointError         not a checkpoint that can be loaded; says which file or key
@@ -81,6 +82,12 @@ class DecoderUnavailableError(PipelineError):
     code = "decoder_unavailable"
     transient = True
     advice = "Check the worker's memory, process limit and installation; `reelmill doctor` tries a decoder"
+
+
+class ScenesUnavailableError(PipelineError):
+    code = "scenes_unavailable"
+    transient = True
+    advice = "Install reelmill[scenes] where the workers run"
 
 
 class WholeFileNeededError(PipelineError):

@@ -47,6 +47,7 @@ from reelmill.schema import (
     ScanState,
     SegmentResult,
     StageTimes,
+    SummaryResult,
     Task,
 )
 
@@ -148,6 +149,7 @@ __all__ = [
     "SpecError",
     "StageTimes",
     "StoredMedia",
+    "SummaryResult",
     "Task",
     "UnknownModelError",
     "UnknownSchemeError",

@@ -280,14 +280,14 @@ class Client:
         prefix: str = "",
         limit: int = 20,
     ) -> Iterator[SearchHit]:
-        """Look for words in captions and answers, best hits first.
+        """Look for words in captions, summaries and answers, best hits first.
 
         All words must be there, in any form that English gives them; `"red panda"` in quotes is a phrase, `or` and
         `-dog` work too. Chinese, Japanese and Korean are found by any run of letters. Of frequent words those
-        matches are ranked that were submitted last: a hundred or more of captions, and of answers.
+        matches are ranked that were submitted last: a hundred or more of each kind.
 
         Args:
-            kind: `caption` or `answer`; both by default.
+            kind: `caption`, `summary` or `answer`; all by default.
             batch: in this batch only.
             prefix: of the URI, such as `s3://archive/2026/`.
             limit: at most so many hits, up to 500.

@@ -15,6 +15,7 @@ from reelmill.schema import (
     MediaFacts,
     SegmentResult,
     StageTimes,
+    SummaryResult,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class JobResults:
         captions: one per segment and Caption task.
         answers: one per segment and question.
         groundings: one per phrase and frame, also where nothing was found (`status`).
+        summaries: of a video in parts, one per Caption task that asked for it.
         times: seconds spent in each stage.
         tiles: that its media became; 0 of jobs from before they were counted.
         prompt_tokens, output_tokens: of all its requests together.
@@ -60,6 +62,12 @@ class JobResults:
     prompt_tokens: int
     output_tokens: int
     tiles: int = 0
+    summaries: tuple[SummaryResult, ...] = ()
+
+    @property
+    def summary(self) -> str | None:
+        """The text of the first summary; None where none was asked for, and of images."""
+        return self.summaries[0].text if self.summaries else None
 
     @property
     def boxes(self) -> tuple[Box, ...]:

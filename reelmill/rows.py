@@ -1,4 +1,4 @@
-"""Results as a flat table: one row per caption, answer and box."""
+"""Results as a flat table: one row per caption, summary, answer and box."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Literal
 from uuid import UUID
 
 from reelmill.job_results import JobResults
-from reelmill.schema import AnswerResult, CaptionResult, GroundingResult
+from reelmill.schema import AnswerResult, CaptionResult, GroundingResult, SummaryResult
 
-RowKind = Literal["caption", "answer", "box", "absent", "malformed"]
+RowKind = Literal["caption", "summary", "answer", "box", "absent", "malformed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,11 +20,11 @@ class ResultRow:
 
     Attributes:
         job_id: the job that found it out.
-        kind: `caption`, `answer` or `box`; a phrase without a box gives one row too: `absent` (not there) or
+        kind: `caption`, `summary`, `answer` or `box`; a phrase without a box gives one row too: `absent` (not there) or
             `malformed` (the answer could not be understood, see `problem`).
         media_uri: what it speaks of; the first one where a job of several images speaks of all.
         media_ordinal: its place in the job; None where it speaks of several.
-        segment: the stretch that was answered as one, from 0.
+        segment: the stretch that was answered as one, from 0; None of a summary, which is of all of them.
         start_s, end_s: of the segment, seconds; None for images.
         task, ordinal: the place in the job's tasks, and of the question or phrase in its task.
         box: the place of the box among those of its phrase and frame; None without a box.
@@ -46,7 +46,7 @@ class ResultRow:
     kind: RowKind
     media_uri: str
     media_ordinal: int | None = None
-    segment: int
+    segment: int | None
     start_s: float | None = None
     end_s: float | None = None
     task: int
@@ -76,7 +76,7 @@ CORNERS = ("x1", "y1", "x2", "y2", "x1_px", "y1_px", "x2_px", "y2_px")
 
 
 def rows(found: JobResults) -> tuple[ResultRow, ...]:
-    """The rows of one job: captions, answers, then phrases with their boxes."""
+    """The rows of one job: captions, summaries, answers, then phrases with their boxes."""
     return tuple(_rows(found))
 
 
@@ -84,6 +84,8 @@ def _rows(found: JobResults) -> Iterator[ResultRow]:
     table = _Table(found)
     for caption in found.captions:
         yield table.said(caption, "caption", asked=None, ordinal=0)
+    for summary in found.summaries:
+        yield table.summed_up(summary)
     for answer in found.answers:
         yield table.answered(answer)
     for grounding in found.groundings:
@@ -102,6 +104,24 @@ class _Table:
     ) -> ResultRow:
         media = 0 if len(self._found.media) == 1 else None
         return ResultRow(kind=kind, ordinal=ordinal, asked=asked, **self._shared(result, media))
+
+    def summed_up(self, summary: SummaryResult) -> ResultRow:
+        starts = [segment.start_s for segment in self._found.segments if segment.start_s is not None]
+        ends = [segment.end_s for segment in self._found.segments if segment.end_s is not None]
+        return ResultRow(
+            job_id=self._found.job_id,
+            kind="summary",
+            media_uri=self._found.media[0].uri,
+            media_ordinal=0,
+            segment=None,
+            start_s=min(starts, default=None),
+            end_s=max(ends, default=None),
+            task=summary.task,
+            ordinal=0,
+            text=summary.text,
+            finish_reason=summary.generated.finish_reason,
+            labels=self._found.labels,
+        )
 
     def answered(self, answer: AnswerResult) -> ResultRow:
         said = self.said(answer, "answer", asked=answer.question, ordinal=answer.ordinal)

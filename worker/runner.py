@@ -1,4 +1,4 @@
-"""One job from its media to its observations: fetch → decode → scenes → interview."""
+"""One job from its media to its observations: fetch → decode → scenes → interview → summaries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pipelines.cancellation import Cancellation
 from pipelines.media.decode import DecodePool
 from pipelines.model.types import Backend
 from reelmill.ledger.claim import ClaimedJob, ClaimedMedia
-from reelmill.schema import JobResult, MediaFacts
+from reelmill.schema import CaptionResult, JobResult, MediaFacts, SegmentResult
 from reelmill.settings import Settings
 from worker.intake import Intake, TakenMedia
 from worker.storage import FetchedObject, ObjectVersion, RangedObject, Storage
@@ -60,18 +60,21 @@ class Runner:
             ]
             decoded_at = time.perf_counter()
         late_s = sum(each.fetch_s for each in taken)
-        scenes = build_scenes([_source(*pair) for pair in zip(job.media, taken, strict=True)], tiling)
+        media = tuple(_facts(*pair) for pair in zip(job.media, taken, strict=True))
+        sources = [_source(*pair) for pair in zip(job.media, taken, strict=True)]
+        del taken
 
         def ask(some: Sequence[Scene]) -> Observations:
             return Interview(self.backend, job.spec.generation, cancellation).run(job.spec.tasks, some)
 
-        found = progress.interview(scenes, ask)
+        def sum_up(segments: Sequence[SegmentResult], captions: Sequence[CaptionResult]) -> Observations:
+            return Interview(self.backend, job.spec.generation, cancellation).sum_up(job.spec.tasks, segments, captions)
+
+        found = progress.interview(build_scenes(sources, tiling), ask)
+        sources.clear()  # No tiles are held while captions are summed up.
+        found = progress.sum_up(found, sum_up)
         fetch_s, decode_s = opened_at - started + late_s, decoded_at - opened_at - late_s
-        return replace(
-            found,
-            media=tuple(_facts(*pair) for pair in zip(job.media, taken, strict=True)),
-            times=replace(found.times, fetch_s=fetch_s, decode_s=decode_s),
-        )
+        return replace(found, media=media, times=replace(found.times, fetch_s=fetch_s, decode_s=decode_s))
 
     def _open(
         self, job: ClaimedJob, downloads: ExitStack, pin: Pin, cancellation: Cancellation

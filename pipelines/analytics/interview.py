@@ -12,9 +12,22 @@ from pipelines.analytics.caption import caption
 from pipelines.analytics.dialogue import Dialogue
 from pipelines.analytics.ground import ground
 from pipelines.analytics.scene import Scene
+from pipelines.analytics.summary import least_room, prompt_room, summarise, told
 from pipelines.cancellation import Cancellation
+from pipelines.errors import ContextExceededError
 from pipelines.model.types import Backend, ChatRequest, Completion
-from reelmill.schema import AnswerResult, Ask, Caption, CaptionResult, Generation, Ground, GroundingResult, Task
+from reelmill.schema import (
+    AnswerResult,
+    Ask,
+    Caption,
+    CaptionResult,
+    Generation,
+    Ground,
+    GroundingResult,
+    SegmentResult,
+    SummaryResult,
+    Task,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +44,7 @@ class Observations:
     vision_s: float
     prefill_s: float
     generate_s: float
+    summaries: tuple[SummaryResult, ...] = ()
 
 
 class Interview:
@@ -49,7 +63,32 @@ class Interview:
         Raises:
             PipelineError: of the first request that failed; the others are cancelled.
         """
-        dialogues = [_dialogue(index, task, scene) for scene in scenes for index, task in enumerate(tasks)]
+        return self._observed([_dialogue(index, task, scene) for scene in scenes for index, task in enumerate(tasks)])
+
+    def sum_up(
+        self, tasks: Sequence[Task], segments: Sequence[SegmentResult], captions: Sequence[CaptionResult]
+    ) -> Observations:
+        """Ask for the summaries of these captions that the tasks want.
+
+        A server that says nothing of its window, or counts otherwise, may refuse a prompt as too long: then all is
+        asked again in shorter ones, down to two captions each.
+
+        Raises:
+            ContextExceededError: two captions are too long for one prompt.
+            PipelineError: as `run`.
+        """
+        wanted = [(index, task) for index, task in enumerate(tasks) if isinstance(task, Caption) and task.summary]
+        asked = [(index, task, parts) for index, task in wanted if (parts := told(captions, segments, index))]
+        room = prompt_room(self._backend.info.context_tokens, self._generation.max_new_tokens)
+        while True:
+            try:
+                return self._observed([summarise(index, task, parts, room) for index, task, parts in asked])
+            except ContextExceededError:
+                room //= 2
+                if room < max(least_room(task, parts) for _, task, parts in asked):
+                    raise
+
+    def _observed(self, dialogues: list[Dialogue[Any]]) -> Observations:
         found = self._hold(dialogues)
         return Observations(
             captions=tuple(row for row in found if isinstance(row, CaptionResult)),
@@ -59,6 +98,7 @@ class Interview:
             vision_s=sum(slowest.vision_s for slowest in self._slowest),
             prefill_s=sum(slowest.prefill_s for slowest in self._slowest),
             generate_s=sum(slowest.generate_s for slowest in self._slowest),
+            summaries=tuple(row for row in found if isinstance(row, SummaryResult)),
         )
 
     def _hold(self, dialogues: list[Dialogue[Any]]) -> list[Any]:

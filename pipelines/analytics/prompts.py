@@ -19,6 +19,10 @@ GROUND_PROMPT = "Please provide the bounding box coordinates of the region this 
 SCHEMA_WORDS = "{question}\nAnswer with JSON of this schema and nothing else: {schema}"
 CHOICE_WORDS = "{question}\nAnswer with one of these and nothing else: {choices}"
 
+SUMMARY_WORDS = "A video was watched part by part. What each part shows, in the order of time:\n{parts}\n\n{asked}"
+SUMMARY_PROMPT = "Summarize the whole video in one paragraph."
+SUMMARY_PART_PROMPT = "Summarize these parts in a few sentences, and keep the order of what happens."
+
 
 def in_form(task: Ask, question: str) -> str:
     """The question with the form that its answer is to have."""

@@ -70,7 +70,7 @@ def _serve(channel: socket.socket, body: bytes) -> None:
 
 def _answer(channel: socket.socket, body: bytes, tile_file: TileFile) -> _Answer:
     """Every outcome as a message: nothing that a file provokes may end this process but a crash."""
-    from pipelines.errors import MediaError, MediaTooLargeError, WholeFileNeededError
+    from pipelines.errors import MediaError, MediaTooLargeError
     from pipelines.media import wire
     from pipelines.media.asked_ranges import AskedRanges
     from pipelines.media.extract import extract
@@ -79,7 +79,7 @@ def _answer(channel: socket.socket, body: bytes, tile_file: TileFile) -> _Answer
     try:
         limit_memory(request.limits.memory_bytes)
         return _Answer(wire.pack_media(extract(request, tile_file.new_tiles)), decoded=True)
-    except (MediaError, WholeFileNeededError) as error:
+    except wire.TELLABLE as error:
         return _Answer(wire.pack_error(error), decoded=False)
     except MemoryError:
         message = f"needs more than {request.limits.memory_bytes // 2**20} MB to decode"

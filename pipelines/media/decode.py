@@ -55,6 +55,7 @@ class DecodePool:
         Raises:
             MediaError: what is wrong with the file, named `request.name`.
             WholeFileNeededError: `request.ranges` should not be read, but the whole file.
+            ScenesUnavailableError: scenes are wanted, and what finds them is not installed.
             ReelmillError: what `request.ranges` raised.
             DecoderUnavailableError: no decoder process could be started; passing.
             CancelledError: `cancellation` was set, or the pool is closed. The decoder is killed at once.

@@ -69,6 +69,7 @@ class DecoderProcess:
         Raises:
             MediaError: what the decoder found.
             WholeFileNeededError: it should not be read by ranges.
+            ScenesUnavailableError: scenes are wanted, and what finds them is not installed.
             ReelmillError: what `request.ranges` raised.
             DecodeTimeoutError: past `request.limits.timeout_s`.
             DecoderCrashedError: it died, or answered nonsense.

@@ -7,12 +7,19 @@ from itertools import chain
 
 import numpy as np
 
-from pipelines.errors import MediaTooLargeError
+from pipelines.errors import MediaTooLargeError, WholeFileNeededError
+from pipelines.media.cuts import CutDetector, find_cuts
 from pipelines.media.probe import open_reader
 from pipelines.media.readers.base import FrameReader
-from pipelines.media.sampling import PlannedSegment, plan_segments
+from pipelines.media.sampling import (
+    PlannedSegment,
+    frames_looked_at,
+    frames_of_shortest_scene,
+    plan_scenes,
+    plan_segments,
+)
 from pipelines.media.tiling import TilePlan, cut_tiles, plan_media
-from pipelines.media.types import DecodedMedia, DecodedSegment, DecodeRequest, Frame, MediaInfo, Tiles
+from pipelines.media.types import DecodedMedia, DecodedSegment, DecodeRequest, Frame, Tiles
 
 NewTiles = Callable[[int, int], Tiles]
 """(tiles, side in pixels) to a uint8 array [tiles, side, side, 3] to be filled."""
@@ -24,10 +31,13 @@ def extract(request: DecodeRequest, new_tiles: NewTiles | None = None) -> Decode
     Raises:
         MediaError: which one, and why; names the request's `name`.
         WholeFileNeededError: a file that is read by ranges should be fetched whole.
+        ScenesUnavailableError: scenes are wanted, and what finds them is not installed.
     """
+    if request.sampling.scenes and request.ranges:
+        raise WholeFileNeededError("all of it is looked at for scenes", subject=request.name)
     with open_reader(request.path, request.name, request.limits, request.video_library, request.ranges) as reader:
         plan = plan_media(reader.info, request.tiling)
-        segments = _plan_segments(reader.info, request, plan)
+        segments = _plan_segments(reader, request, plan)
         frame_count = sum(len(segment.indices) for segment in segments)
         tiles = (new_tiles or _plain_tiles)(frame_count * plan.tile_count, plan.tile_size)
         frames = _read_frames(reader, segments, plan, tiles)
@@ -38,14 +48,27 @@ def _plain_tiles(tile_count: int, side: int) -> Tiles:
     return np.empty((tile_count, side, side, 3), np.uint8)
 
 
-def _plan_segments(info: MediaInfo, request: DecodeRequest, plan: TilePlan) -> tuple[PlannedSegment, ...]:
+def _plan_segments(reader: FrameReader, request: DecodeRequest, plan: TilePlan) -> tuple[PlannedSegment, ...]:
     """Segments whose tiles fit into the memory limit."""
     fitting = request.limits.memory_bytes // plan.bytes_per_picture
     if fitting < 1:
         message = f"its tiles take {plan.bytes_per_picture} bytes, the limit is {request.limits.memory_bytes}"
         raise MediaTooLargeError(message, subject=request.name)
-    planned = plan_segments(info, request.sampling, request.name, min(request.limits.max_frames, fitting))
+    most = min(request.limits.max_frames, fitting)
+    if request.sampling.scenes and reader.info.kind == "video":
+        planned = _scenes(reader, request, most)
+    else:
+        planned = plan_segments(reader.info, request.sampling, request.name, most)
     return tuple(segment for segment in planned if segment.ordinal not in request.done)
+
+
+def _scenes(reader: FrameReader, request: DecodeRequest, max_frames: int) -> tuple[PlannedSegment, ...]:
+    info, sampling, name = reader.info, request.sampling, request.name
+    min_frames = frames_of_shortest_scene(info, sampling)
+    most = max(1, max_frames // sampling.num_segments)
+    frames = frames_looked_at(info, sampling, name)
+    cuts = find_cuts(reader, frames, CutDetector(min_frames), min_frames, most, name)
+    return plan_scenes(info, sampling, name, cuts)
 
 
 def _read_frames(

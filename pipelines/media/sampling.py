@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pipelines.errors import BoundOutsideMediaError, MediaTooLargeError
+from pipelines.media.cuts import Cut
 from pipelines.media.types import MediaInfo
 from reelmill.schema.tasks import Sampling
 
@@ -70,6 +72,34 @@ def plan_segments(info: MediaInfo, sampling: Sampling, name: str, max_frames: in
     edges = [start_s + sampling.window_s * k for k in range(windows)] + [end_s]
     stretches = enumerate(pairwise(edges))
     return tuple(_planned(ordinal, start, end, (start, end), info, sampling) for ordinal, (start, end) in stretches)
+
+
+def frames_looked_at(info: MediaInfo, sampling: Sampling, name: str) -> range:
+    """The frames of the video, or of its bound. Raises BoundOutsideMediaError."""
+    start_s, end_s = _looked_at(info, sampling, name)
+    first, last = round(start_s * _fps(info)), info.frame_count - 1
+    return range(first, max(first, min(round(end_s * _fps(info)), last)) + 1)
+
+
+def frames_of_shortest_scene(info: MediaInfo, sampling: Sampling) -> int:
+    """`min_scene_s` in frames."""
+    return max(1, min(round(sampling.min_scene_s * _fps(info)), info.frame_count))
+
+
+def plan_scenes(info: MediaInfo, sampling: Sampling, name: str, cuts: Sequence[Cut]) -> tuple[PlannedSegment, ...]:
+    """The stretches between cuts, and the frames to read for each: none of them is a neighbour's."""
+    start_s, end_s = _looked_at(info, sampling, name)
+    frames = frames_looked_at(info, sampling, name)
+    edges = [Cut(frames.start, start_s), *cuts, Cut(frames.stop, end_s)]
+    return tuple(_scene(ordinal, *edge, info, sampling) for ordinal, edge in enumerate(pairwise(edges)))
+
+
+def _scene(ordinal: int, start: Cut, end: Cut, info: MediaInfo, sampling: Sampling) -> PlannedSegment:
+    fps, last = _fps(info), end.index - 1
+    indices = get_index((start.index / fps, end.index / fps), fps, info.frame_count - 1, 0, sampling.num_segments)
+    # Stretches shorter than a frame can round past the scene's last one.
+    within = tuple(min(max(int(index), start.index), last) for index in indices)
+    return PlannedSegment(ordinal, start.time_s, end.time_s, within)
 
 
 def _looked_at(info: MediaInfo, sampling: Sampling, name: str) -> tuple[float, float]:

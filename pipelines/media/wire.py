@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from pipelines import errors
-from pipelines.errors import MediaError, PipelineError, WholeFileNeededError
+from pipelines.errors import MediaError, PipelineError, ScenesUnavailableError, WholeFileNeededError
 from pipelines.media.ranges import MAX_READ_BYTES, ByteRanges
 from pipelines.media.types import (
     DecodedMedia,
@@ -33,6 +33,8 @@ MAX_MESSAGE_BYTES = 256 * 2**20
 READY = b"ready"
 RANGE = struct.Struct(">cQIQ")
 RANGE_TAG = b"R"
+TELLABLE = (MediaError, WholeFileNeededError, ScenesUnavailableError)
+"""Errors that a decoder process may answer with."""
 NO_BYTES = b""
 """The answer where the bytes do not come; the parent knows why."""
 
@@ -132,7 +134,7 @@ def pack_media(media: DecodedMedia) -> bytes:
     ).encode()
 
 
-def pack_error(error: MediaError | WholeFileNeededError) -> bytes:
+def pack_error(error: MediaError | WholeFileNeededError | ScenesUnavailableError) -> bytes:
     """A typed error; the parent knows which file it is about."""
     fields = {"class": type(error).__name__, "message": error.message, "next_step": error.next_step}
     return json.dumps({"error": fields}).encode()
@@ -142,7 +144,7 @@ def unpack_reply(body: bytes, name: str) -> Reply:
     """What the decoder process answered about the file `name`.
 
     Raises:
-        MediaError, WholeFileNeededError: the one that the decoder process raised.
+        MediaError, WholeFileNeededError, ScenesUnavailableError: the one that the decoder process raised.
         ValueError, TypeError, KeyError: not an answer.
     """
     data = json.loads(body)
@@ -162,6 +164,6 @@ def unpack_reply(body: bytes, name: str) -> Reply:
 
 def _error(fields: dict[str, Any], name: str) -> PipelineError:
     kind = getattr(errors, str(fields["class"]), MediaError)
-    if not (isinstance(kind, type) and issubclass(kind, (MediaError, WholeFileNeededError))):
+    if not (isinstance(kind, type) and issubclass(kind, TELLABLE)):
         kind = MediaError
     return kind(str(fields["message"]), subject=name, next_step=str(fields["next_step"]))

@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Stop, given, labels_of, tasks_of
+from reelmill.cli.template import (
+    ASKED,
+    HOW,
+    AskChoice,
+    Asked,
+    AskJson,
+    Scenes,
+    Stop,
+    Summary,
+    given,
+    labels_of,
+    tasks_of,
+)
 from reelmill.cli.wait import follow
 from reelmill.schema import DEFAULT_MODEL
 
@@ -21,6 +33,7 @@ WHICH = "Which objects"
 def submit_prefix(
     prefix: Annotated[str, typer.Argument(metavar="PREFIX", help="s3://bucket/start-of-keys, or file:///directory.")],
     caption: Annotated[bool, typer.Option("--caption", help="Describe them.", rich_help_panel=ASKED)] = False,
+    summary: Summary = False,
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
@@ -53,6 +66,7 @@ def submit_prefix(
     window: Annotated[
         float | None, typer.Option(help="Answer every so many seconds on their own.", rich_help_panel=HOW)
     ] = None,
+    scenes: Scenes = False,
     max_tiles: Annotated[
         int | None, typer.Option(help="Most tiles of an image.", show_default="the model's", rich_help_panel=HOW)
     ] = None,
@@ -81,11 +95,11 @@ def submit_prefix(
     from reelmill.client import Client
 
     options: dict[str, Any] = {
-        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice)),
+        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice, summary)),
         **given(include=include, exclude=exclude, since=since, min_bytes=min_bytes, max_bytes=max_bytes, limit=limit),
         "dedupe": dedupe,
         "only_new": not force,
-        "sampling": given(num_segments=num_segments, window_s=window, max_tiles=max_tiles),
+        "sampling": given(num_segments=num_segments, window_s=window, scenes=scenes or None, max_tiles=max_tiles),
         "generation": given(max_new_tokens=max_new_tokens, stop=stop),
         "model": model,
         "priority": priority,

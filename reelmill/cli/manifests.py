@@ -9,7 +9,7 @@ import typer
 from reelmill.cli.archives import accepted
 from reelmill.cli.database import opened_database
 from reelmill.cli.output import Json, console, error_console, write_json
-from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, given, labels_of, tasks_of
+from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Summary, given, labels_of, tasks_of
 from reelmill.cli.wait import follow
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Read it to its end, and
 def submit_manifest(
     file: File,
     caption: Annotated[bool, typer.Option("--caption", help="Describe it.", rich_help_panel=ASKED)] = False,
+    summary: Summary = False,
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
@@ -59,7 +60,7 @@ def submit_manifest(
 
     Example: `reelmill submit-manifest night.jsonl --caption --wait`
     """
-    wanted = Asked(caption, ask, ground, ask_json, ask_choice)
+    wanted = Asked(caption, ask, ground, ask_json, ask_choice, summary)
     asked = tasks_of(wanted) if wanted else None
     options = {"tasks": asked, **given(model=model), "priority": priority, "labels": labels_of(label or ())}
     _submit("manifest", file, options, (name, strict, wait, dry_run), as_json=as_json)

@@ -50,7 +50,7 @@ def results(
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many jobs.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Print captions, answers and boxes of the jobs that have succeeded so far, in the order of submission.
+    """Print captions, summaries, answers and boxes of the jobs that have succeeded so far, in the order of submission.
 
     Example: `reelmill results 0199c1c4-… --json | jq -r '.captions[].generated.text'`
 

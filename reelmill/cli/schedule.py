@@ -9,7 +9,19 @@ import typer
 
 from reelmill.cli.database import opened_database
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Stop, given, labels_of, tasks_of
+from reelmill.cli.template import (
+    ASKED,
+    HOW,
+    AskChoice,
+    Asked,
+    AskJson,
+    Scenes,
+    Stop,
+    Summary,
+    given,
+    labels_of,
+    tasks_of,
+)
 from reelmill.schema import DEFAULT_MODEL
 
 if TYPE_CHECKING:
@@ -54,6 +66,7 @@ def add(
     webhook: Annotated[str | None, typer.Option(help="URL that is told when the batch of a run is done.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Change the schedule of this name.")] = False,
     caption: Annotated[bool, typer.Option("--caption", help="Describe them.", rich_help_panel=ASKED)] = False,
+    summary: Summary = False,
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
@@ -84,6 +97,7 @@ def add(
     window: Annotated[
         float | None, typer.Option(help="Answer every so many seconds on their own.", rich_help_panel=HOW)
     ] = None,
+    scenes: Scenes = False,
     max_tiles: Annotated[
         int | None, typer.Option(help="Most tiles of an image.", show_default="the model's", rich_help_panel=HOW)
     ] = None,
@@ -106,11 +120,11 @@ def add(
     """
     archive = {
         "prefix": prefix,
-        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice)),
+        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice, summary)),
         **given(include=include, exclude=exclude, min_bytes=min_bytes, max_bytes=max_bytes, limit=limit),
         "dedupe": dedupe,
         "only_new": not force,
-        "sampling": given(num_segments=num_segments, window_s=window, max_tiles=max_tiles),
+        "sampling": given(num_segments=num_segments, window_s=window, scenes=scenes or None, max_tiles=max_tiles),
         "generation": given(max_new_tokens=max_new_tokens, stop=stop),
         "model": model,
         "priority": priority,

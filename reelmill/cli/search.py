@@ -1,4 +1,4 @@
-"""`search`: words in captions and answers."""
+"""`search`: words in captions, summaries and answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def search(
     words: Annotated[list[str], typer.Argument(metavar="WORDS…", help="All must be there.")],
-    kind: Annotated[Literal["caption", "answer"] | None, typer.Option(help="Only these.", show_default="both")] = None,
+    kind: Annotated[
+        Literal["caption", "summary", "answer"] | None, typer.Option(help="Only these.", show_default="all")
+    ] = None,
     batch: Annotated[str | None, typer.Option(help="Only in this batch.", autocompletion=known_ids)] = None,
     prefix: Annotated[str, typer.Option(help="Only objects whose URI begins so.")] = "",
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="At most so many.")] = 20,

@@ -15,7 +15,7 @@ from reelmill.schema import GroundingResult
 
 
 def results_table(jobs: Iterable[JobResults]) -> RenderableType:
-    """A line per caption, answer and phrase."""
+    """A line per caption, summary, answer and phrase."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("media", overflow="fold", style="bold", max_width=28)
     table.add_column("asked", overflow="fold", style="cyan", ratio=2)
@@ -40,6 +40,8 @@ def _lines(job: JobResults) -> Iterator[tuple[str, str]]:
     several = len(job.segments) > 1
     for caption in job.captions:
         yield _where(caption.segment, several) + "caption", caption.generated.text
+    for summary in job.summaries:
+        yield "summary", summary.text
     for answer in job.answers:
         yield _where(answer.segment, several) + answer.question, answer_line(answer)
     for grounding in job.groundings:

@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from reelmill.cli.output import Json, console, error_console, tell, write_json
-from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Stop, given, labels_of, tasks_of
+from reelmill.cli.template import (
+    ASKED,
+    HOW,
+    AskChoice,
+    Asked,
+    AskJson,
+    Scenes,
+    Stop,
+    Summary,
+    given,
+    labels_of,
+    tasks_of,
+)
 from reelmill.cli.wait import follow
 from reelmill.errors import SpecError
 from reelmill.schema import DEFAULT_MODEL
@@ -23,6 +35,7 @@ if TYPE_CHECKING:
 def submit(
     uris: Annotated[list[str], typer.Argument(metavar="URI", help="s3://bucket/key, file:///path or a local path.")],
     caption: Annotated[bool, typer.Option("--caption", help="Describe it.", rich_help_panel=ASKED)] = False,
+    summary: Summary = False,
     ask: Annotated[
         list[str] | None, typer.Option("--ask", metavar="QUESTION", help="Repeatable.", rich_help_panel=ASKED)
     ] = None,
@@ -42,6 +55,7 @@ def submit(
     window: Annotated[
         float | None, typer.Option(help="Answer every so many seconds on their own.", rich_help_panel=HOW)
     ] = None,
+    scenes: Scenes = False,
     max_tiles: Annotated[
         int | None, typer.Option(help="Most tiles of an image.", show_default="the model's", rich_help_panel=HOW)
     ] = None,
@@ -71,8 +85,10 @@ def submit(
     Example: `reelmill submit s3://archive/a.jpg s3://archive/b.mp4 --caption --ask "Is it raining?" --wait`
     """
     template: dict[str, Any] = {
-        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice)),
-        "sampling": given(num_segments=num_segments, bound=bound, window_s=window, max_tiles=max_tiles),
+        "tasks": tasks_of(Asked(caption, ask, ground, ask_json, ask_choice, summary)),
+        "sampling": given(
+            num_segments=num_segments, bound=bound, window_s=window, scenes=scenes or None, max_tiles=max_tiles
+        ),
         "generation": given(max_new_tokens=max_new_tokens, stop=stop),
         "model": model,
         "priority": priority,

@@ -30,6 +30,11 @@ AskChoice = Annotated[
     tuple[str, str] | None,
     typer.Option("--ask-choice", metavar="QUESTION CHOICES", help=_CHOICE_HELP, rich_help_panel=ASKED),
 ]
+Summary = Annotated[
+    bool,
+    typer.Option("--summary", help="And what the captions of its parts come to (videos).", rich_help_panel=ASKED),
+]
+Scenes = Annotated[bool, typer.Option("--scenes", help="Answer every shot of a video on its own.", rich_help_panel=HOW)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +46,24 @@ class Asked:
     phrases: Sequence[str] | None = None
     of_schema: tuple[str, Path] | None = None
     of_choices: tuple[str, str] | None = None
+    summary: bool = False
 
     def __bool__(self) -> bool:
         return any((self.caption, self.questions, self.phrases, self.of_schema, self.of_choices))
 
 
 def tasks_of(asked: Asked) -> list[dict[str, Any]]:
-    """The tasks of `--caption`, `--ask`, `--ask-json`, `--ask-choice` and `--ground`.
+    """The tasks of `--caption` (and `--summary`), `--ask`, `--ask-json`, `--ask-choice` and `--ground`.
 
     Raises:
-        SpecError: nothing is asked, or a schema file cannot be read.
+        SpecError: nothing is asked, a summary without captions, or a schema file cannot be read.
     """
     if not asked:
         raise SpecError("nothing is asked", next_step='Add --caption, --ask "…?" or --ground "…"')
-    tasks: list[dict[str, Any]] = [{"kind": "caption"}] if asked.caption else []
+    if asked.summary and not asked.caption:
+        raise SpecError("sums up captions", subject="--summary", next_step="Add --caption")
+    caption = {"kind": "caption", **given(summary=asked.summary or None)}
+    tasks: list[dict[str, Any]] = [caption] if asked.caption else []
     tasks += [{"kind": "ask", "questions": asked.questions}] if asked.questions else []
     if asked.of_schema:
         question, file = asked.of_schema

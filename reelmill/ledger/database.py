@@ -17,7 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from reelmill.errors import DatabaseForbiddenError, DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
 from reelmill.ledger.patience import PatientConnection
 
-SCHEMA_VERSION = "0009"
+SCHEMA_VERSION = "0010"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
 
 COMPATIBLE_FROM = "Serves code from version"

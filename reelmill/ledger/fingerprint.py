@@ -9,10 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from reelmill.ledger.text import to_json
-from reelmill.schema import PrefixSpec
+from reelmill.schema import Caption, PrefixSpec
 
 PROMPTS_VERSION = 1
 """Raised with every change of the words around a user's question; a test holds it to them."""
+SUMMARIES_VERSION = 1
+"""The same of the words around captions that are summed up; it counts where a summary is asked for."""
 
 # Whatever else stands in the model's row counts: checkpoint, revision, family, dtype, and what later columns add.
 # Nulls are left out, so that a new column does not make an archive new.
@@ -52,7 +54,9 @@ class Fingerprints:
     def __init__(self, spec: PrefixSpec, model: Mapping[str, Any] | None) -> None:
         # What is not set is left out: a new setting that defaults to None must not make an archive new.
         asked = spec.model_dump(mode="json", include={"tasks", "sampling", "generation"}, exclude_none=True)
-        settings = to_json([PROMPTS_VERSION, asked, sorted((model or {}).items())])
+        summed_up = any(isinstance(task, Caption) and task.summary for task in spec.tasks)
+        versions = [SUMMARIES_VERSION] if summed_up else []
+        settings = to_json([PROMPTS_VERSION, asked, sorted((model or {}).items()), *versions])
         self._settings = hashlib.sha256(settings.encode())
         self._of_content = spec.dedupe == "content"
 

@@ -26,6 +26,7 @@ _DELETE_EARLIER = text(
     WITH fenced AS (SELECT id FROM jobs WHERE {_FENCE} FOR NO KEY UPDATE),
     gone_segments AS (DELETE FROM segments USING fenced WHERE job_id = fenced.id),
     gone_captions AS (DELETE FROM captions USING fenced WHERE job_id = fenced.id),
+    gone_summaries AS (DELETE FROM summaries USING fenced WHERE job_id = fenced.id),
     gone_answers AS (DELETE FROM answers USING fenced WHERE job_id = fenced.id)
     DELETE FROM groundings USING fenced WHERE job_id = fenced.id
     """  # noqa: S608 - constant text; boxes go with their groundings
@@ -56,6 +57,12 @@ _SUCCEED = text(
         SELECT fenced.id, segment, task, text, raw_text, finish_reason, prompt_tokens, output_tokens
         FROM fenced, json_populate_recordset(NULL::captions, CAST(:captions AS json))
         RETURNING 1
+    ), new_summaries AS (
+        INSERT INTO summaries (job_id, task, captions, requests, text, raw_text, finish_reason, prompt_tokens,
+                               output_tokens)
+        SELECT fenced.id, task, captions, requests, text, raw_text, finish_reason, prompt_tokens, output_tokens
+        FROM fenced, json_populate_recordset(NULL::summaries, CAST(:summaries AS json))
+        RETURNING 1
     ), new_answers AS (
         INSERT INTO answers (job_id, segment, task, ordinal, question, text, raw_text, finish_reason, prompt_tokens,
                              output_tokens, value, probabilities, problem)
@@ -82,7 +89,8 @@ _SUCCEED = text(
         DELETE FROM kept_windows USING fenced WHERE job_id = fenced.id
     ), written AS MATERIALIZED (
         SELECT (SELECT count(*) FROM read_media) + (SELECT count(*) FROM new_segments)
-             + (SELECT count(*) FROM new_captions) + (SELECT count(*) FROM new_answers)
+             + (SELECT count(*) FROM new_captions) + (SELECT count(*) FROM new_summaries)
+             + (SELECT count(*) FROM new_answers)
              + (SELECT count(*) FROM new_groundings) + (SELECT count(*) FROM new_boxes) AS rows,
              clock_timestamp() AS at
     ), ended AS (

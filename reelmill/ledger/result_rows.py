@@ -5,7 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from reelmill.ledger.text import clean, clean_json, clean_or_none, finite, to_json
-from reelmill.schema import AnswerResult, Box, CaptionResult, FrameRef, Generated, GroundingResult, JobResult
+from reelmill.schema import (
+    AnswerResult,
+    Box,
+    CaptionResult,
+    FrameRef,
+    Generated,
+    GroundingResult,
+    JobResult,
+    SummaryResult,
+)
 from reelmill.schema.results import MediaFacts, SegmentResult
 
 Row = dict[str, Any]
@@ -17,6 +26,7 @@ def documents(result: JobResult) -> dict[str, str]:
         "media": [_media(facts) for facts in result.media],
         "segments": [_segment(segment) for segment in result.segments],
         "captions": [_caption(caption) for caption in result.captions],
+        "summaries": [_summary(summary) for summary in result.summaries],
         "answers": [_answer(answer) for answer in result.answers],
         "groundings": [_grounding(grounding) for grounding in result.groundings],
         "boxes": [
@@ -75,6 +85,11 @@ def _segment(segment: SegmentResult) -> Row:
 
 def _caption(caption: CaptionResult) -> Row:
     return {"segment": caption.segment, "task": caption.task, **_words(caption.generated)}
+
+
+def _summary(summary: SummaryResult) -> Row:
+    counts = {"captions": summary.captions, "requests": summary.requests}
+    return {"task": summary.task, **counts, **_words(summary.generated)}
 
 
 def _answer(answer: AnswerResult) -> Row:

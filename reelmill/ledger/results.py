@@ -22,6 +22,7 @@ from reelmill.schema import (
     MediaFacts,
     SegmentResult,
     StageTimes,
+    SummaryResult,
 )
 
 PAGE_JOBS = 200
@@ -40,6 +41,7 @@ _COLUMNS = f"""
     {_rows_of("media", "ordinal")},
     {_rows_of("segments", "ordinal", part="ordinal")},
     {_rows_of("captions", "segment, task", part="segment")},
+    {_rows_of("summaries", "task")},
     {_rows_of("answers", "segment, task, ordinal", part="segment")},
     {_rows_of("groundings", "segment, task, ordinal", part="segment")},
     {_rows_of("boxes", "segment, task, grounding, ordinal", part="segment")}
@@ -85,6 +87,7 @@ def _job_results(row: Mapping[Any, Any]) -> JobResults:
         captions=tuple(_caption(found) for found in row["captions"] or ()),
         answers=tuple(_answer(found) for found in row["answers"] or ()),
         groundings=tuple(_grounding(found, boxes) for found in row["groundings"] or ()),
+        summaries=tuple(_summary(found) for found in row["summaries"] or ()),
         times=StageTimes(**{stage.name: row[stage.name] or 0.0 for stage in fields(StageTimes)}),
         tiles=row["tiles"] or 0,
         prompt_tokens=row["prompt_tokens"] or 0,
@@ -106,6 +109,10 @@ def _segment(row: Row) -> SegmentResult:
 
 def _caption(row: Row) -> CaptionResult:
     return CaptionResult(row["segment"], row["task"], _words(row))
+
+
+def _summary(row: Row) -> SummaryResult:
+    return SummaryResult(row["task"], row["captions"], row["requests"], _words(row))
 
 
 def _answer(row: Row) -> AnswerResult:

@@ -14,8 +14,8 @@ from reelmill.errors import SpecError
 from reelmill.ledger.database import Database
 from reelmill.ledger.text import clean
 
-Kind = Literal["caption", "answer"]
-KINDS: tuple[Kind, ...] = ("caption", "answer")
+Kind = Literal["caption", "summary", "answer"]
+KINDS: tuple[Kind, ...] = ("caption", "summary", "answer")
 RANKED = 500
 """So many matches of each kind are ranked, those submitted last: not all of the million that have a frequent word."""
 ENOUGH = 100
@@ -44,8 +44,8 @@ _BEST = rf"""
         FROM newest JOIN {{view}} AS seen USING ({{key}})
         ORDER BY rank DESC, job_id DESC, {{key}} LIMIT :most
     )
-    SELECT uri, job_id, batch_id, segment, start_s, end_s, {{question}} AS question, text, rank, finished_at,
-           (SELECT count(*) FROM newest) AS matching,
+    SELECT uri, job_id, batch_id, {{segment}} AS segment, start_s, end_s, {{question}} AS question, text, rank,
+           finished_at, (SELECT count(*) FROM newest) AS matching,
            regexp_replace(ts_headline('english', {_SET_APART}, reelmill.search(:query), :options),
                           ' (\ue000?{_LETTER}\ue001?) ', '\1', 'g') AS snippet
     FROM (SELECT *, {{text}} AS text FROM ranked) AS ranked
@@ -61,11 +61,15 @@ class _Source(NamedTuple):
     key: str
     text: str
     question: str
+    segment: str = "segment"
 
 
 _SOURCES: dict[Kind, _Source] = {
     "caption": _Source(
         "captions", "job_id, segment, task", "reelmill.media_captions", "job_id, segment, task", "caption", "NULL"
+    ),
+    "summary": _Source(
+        "summaries", "job_id, task", "reelmill.media_summaries", "job_id, task", "summary", "NULL", "NULL"
     ),
     "answer": _Source(
         "answers",
@@ -80,13 +84,14 @@ _SOURCES: dict[Kind, _Source] = {
 
 @dataclass(frozen=True, slots=True)
 class SearchHit:
-    """A caption or an answer that was found.
+    """A caption, a summary or an answer that was found.
 
     Attributes:
-        kind: `caption` or `answer`.
+        kind: `caption`, `summary` or `answer`.
         uri: the object that it speaks of; the first one where the job showed several.
-        start_s, end_s: of the segment, seconds into the video; None for images.
-        question: what was asked; None for captions.
+        segment: the stretch that was answered as one; None of a summary, which is of all of them.
+        start_s, end_s: of the segment, or of all of them, seconds into the video; None for images.
+        question: what was asked; None for captions and summaries.
         text: what the model said, whole.
         snippet: the stretch of it that matches best, the words found between `**`.
         rank: how well it matches; higher is better, and comparable within one search only.
@@ -96,7 +101,7 @@ class SearchHit:
     uri: str
     job_id: UUID
     batch_id: UUID | None
-    segment: int
+    segment: int | None
     start_s: float | None
     end_s: float | None
     question: str | None

@@ -85,7 +85,7 @@ def media_page(found: JobResults, part: int) -> MediaPage:
 
 def _part(found: JobResults, segment: SegmentResult, name: str) -> Part:
     alone = _only(found, (segment,))
-    return Part(segment.ordinal, name, replace(described(alone), frames=_frames(alone)))
+    return Part(segment.ordinal, name, replace(described(alone), frames=_frames(alone), summaries=()))
 
 
 def _only(found: JobResults, segments: tuple[SegmentResult, ...]) -> JobResults:

@@ -45,6 +45,7 @@ def described(found: JobResults) -> ReportMedia:
         state=JobState.SUCCEEDED.value,
         job=str(found.job_id),
         facts=_facts(found),
+        summaries=tuple(ReportText("", row.text) for row in found.summaries),
         captions=_captions(found),
         answers=_answers(found),
         groundings=_groundings(found),

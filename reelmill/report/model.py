@@ -86,7 +86,7 @@ class ReportMedia:
         frames: the sampled frames, in order.
         missing: why frames are not shown; empty when they are.
         left_out: what else there is, and is not shown here.
-        captions, answers, groundings: what was said.
+        summaries, captions, answers, groundings: what was said.
         times: stages in their order.
     """
 
@@ -94,6 +94,7 @@ class ReportMedia:
     state: str
     facts: tuple[str, ...] = ()
     frames: tuple[ReportFrame, ...] = ()
+    summaries: tuple[ReportText, ...] = ()
     captions: tuple[ReportText, ...] = ()
     answers: tuple[ReportText, ...] = ()
     error: ReportError | None = None

@@ -15,6 +15,7 @@ from reelmill.schema.results import (
     MediaKind,
     SegmentResult,
     StageTimes,
+    SummaryResult,
 )
 from reelmill.schema.tasks import Ask, Caption, Generation, Ground, Sampling, Task
 
@@ -41,5 +42,6 @@ __all__ = [
     "ScanState",
     "SegmentResult",
     "StageTimes",
+    "SummaryResult",
     "Task",
 ]

@@ -11,7 +11,7 @@ from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from reelmill.schema.frozen import Frozen
 from reelmill.schema.job import DEFAULT_MODEL
-from reelmill.schema.tasks import Generation, Sampling, Task
+from reelmill.schema.tasks import Generation, Sampling, Task, check_summaries
 
 MEDIA_NAMES = re.compile(
     r"\.(avif|bmp|dds|gif|ico|j2k|jfif|jp2|jpe?g|pbm|pgm|png|pnm|ppm|psd|qoi|tiff?|webp"
@@ -73,6 +73,11 @@ class PrefixSpec(Frozen):
     @classmethod
     def _with_zone(cls, since: datetime | None) -> datetime | None:
         return since.replace(tzinfo=UTC) if since is not None and since.tzinfo is None else since
+
+    @model_validator(mode="after")
+    def _summaries_have_parts(self) -> Self:
+        check_summaries(self.tasks, self.sampling)
+        return self
 
     @model_validator(mode="after")
     def _content_is_known(self) -> Self:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from reelmill.schema.frozen import Frozen
-from reelmill.schema.tasks import Generation, Sampling, Task
+from reelmill.schema.tasks import Generation, Sampling, Task, check_summaries
 
 Uri = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 DEFAULT_MODEL = "default"
@@ -50,3 +50,8 @@ class JobSpec(Frozen):
     max_attempts: int = Field(default=5, ge=1, le=100)
     client_token: Annotated[str, StringConstraints(min_length=1, max_length=512)] | None = None
     labels: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _summaries_have_parts(self) -> Self:
+        check_summaries(self.tasks, self.sampling)
+        return self

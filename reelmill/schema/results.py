@@ -78,6 +78,28 @@ class CaptionResult:
 
 
 @dataclass(frozen=True, slots=True)
+class SummaryResult:
+    """What the captions of a video's parts come to, as the language model put it.
+
+    Attributes:
+        task: the place of their Caption in the job's tasks.
+        captions: how many they were.
+        requests: how many prompts it took; several where not all of them fitted into one.
+        generated: the last prompt's answer; its tokens are those of all the prompts together.
+    """
+
+    task: int
+    captions: int
+    requests: int
+    generated: Generated
+
+    @property
+    def text(self) -> str:
+        """What the model said."""
+        return self.generated.text
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerResult:
     """`ordinal` is the question's place in its task.
 
@@ -169,12 +191,14 @@ class JobResult:
     answers: tuple[AnswerResult, ...] = ()
     groundings: tuple[GroundingResult, ...] = ()
     times: StageTimes = field(default_factory=StageTimes)
+    summaries: tuple[SummaryResult, ...] = ()
 
     @property
     def generated(self) -> tuple[Generated, ...]:
         """All that the model said."""
-        seen: tuple[CaptionResult | AnswerResult | GroundingResult, ...] = (
+        seen: tuple[CaptionResult | SummaryResult | AnswerResult | GroundingResult, ...] = (
             *self.captions,
+            *self.summaries,
             *self.answers,
             *self.groundings,
         )

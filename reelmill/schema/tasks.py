@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BeforeValidator,
     Field,
     SerializerFunctionWrapHandler,
+    StrictBool,
     StringConstraints,
     model_serializer,
     model_validator,
@@ -23,6 +25,9 @@ ChoiceText = Annotated[str, StringConstraints(strip_whitespace=True, min_length=
 StopText = Annotated[str, StringConstraints(min_length=1, max_length=256, pattern=r"^[^\x00]+$")]
 
 
+MIN_SCENE_S = 1.0
+
+
 def _several(value: Any) -> Any:
     """One text alone is meant as a tuple of one."""
     return (value,) if isinstance(value, str) else value
@@ -31,11 +36,16 @@ def _several(value: Any) -> Any:
 class Caption(Frozen):
     """Describe the media.
 
-    `prompt` replaces the model cards' own wording ("Please describe the image in detail.").
+    Attributes:
+        prompt: replaces the model cards' own wording ("Please describe the image in detail.").
+        summary: of a video in parts (`Sampling(window_s=…)` or `scenes`), what its captions come to: the language model
+            is given them with their times, without pictures. A text instead of True says what to make of them.
     """
 
     kind: Literal["caption"] = "caption"
     prompt: Text | None = None
+    # As `stop` below: not there where nothing is asked for.
+    summary: StrictBool | Text = Field(default=False, exclude_if=lambda asked: asked is False)
 
     def __init__(self, prompt: str | None = None, **data: Any) -> None:
         super().__init__(**{"prompt": prompt, **data})
@@ -96,6 +106,8 @@ class Sampling(Frozen):
         num_segments: frames taken from each segment of a video, evenly spaced (the cards' `get_index`).
         bound: (start, end) in seconds of the only stretch to look at; the whole video by default.
         window_s: cut the video (or the bound) into windows of this many seconds, each answered on its own.
+        scenes: cut it where the picture changes at once instead, into its shots; workers need `reelmill[scenes]`.
+        min_scene_s: a shot that is shorter belongs to its neighbour.
         max_tiles: most tiles of an image, thumbnail not counted; the checkpoint's `max_dynamic_patch` by default.
             Images of one job share it.
         max_tiles_per_frame: the same for one video frame; the model cards use 1.
@@ -107,6 +119,8 @@ class Sampling(Frozen):
     num_segments: int = Field(default=8, ge=1, le=1024)
     bound: tuple[float, float] | None = None
     window_s: float | None = Field(default=None, gt=0)
+    scenes: bool = Field(default=False, exclude_if=lambda asked: not asked)
+    min_scene_s: float = Field(default=MIN_SCENE_S, gt=0, exclude_if=lambda seconds: seconds == MIN_SCENE_S)
     max_tiles: int | None = Field(default=None, ge=1, le=128)
     max_tiles_per_frame: int = Field(default=1, ge=1, le=128)
     thumbnail: bool = True
@@ -117,6 +131,17 @@ class Sampling(Frozen):
         if self.bound is not None and not 0 <= self.bound[0] < self.bound[1]:
             raise ValueError("bound must be (start, end) in seconds with 0 <= start < end")
         return self
+
+    @model_validator(mode="after")
+    def _one_way_to_cut(self) -> Self:
+        if self.scenes and self.window_s is not None:
+            raise ValueError("a video is cut into windows (window_s) or into scenes, not both")
+        return self
+
+    @property
+    def in_parts(self) -> bool:
+        """Whether a video is answered in several segments."""
+        return self.scenes or self.window_s is not None
 
 
 class Generation(Frozen):
@@ -139,3 +164,9 @@ class Generation(Frozen):
     stop: Annotated[tuple[StopText, ...], BeforeValidator(_several)] = Field(
         default=(), max_length=4, exclude_if=lambda texts: not texts
     )
+
+
+def check_summaries(tasks: Iterable[Task], sampling: Sampling) -> None:
+    """Raise ValueError where a summary is asked for of what is not in parts."""
+    if not sampling.in_parts and any(isinstance(task, Caption) and task.summary for task in tasks):
+        raise ValueError("a summary is of the captions of a video's parts: set sampling.window_s or sampling.scenes")

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.reformatter import VideoReformatter
 
 from pipelines.errors import WholeFileNeededError
-from pipelines.media.readers.base import ReadFrame
+from pipelines.media.readers.base import ReadFrame, small_size
 from pipelines.media.readers.careful_decoder import CarefulDecoder
 from pipelines.media.readers.expectation import expect_frames
 from pipelines.media.readers.placed_frame import PlacedFrame
@@ -35,17 +35,24 @@ class AvReader:
 
     def read(self, indices: Sequence[int], at_least: Size | None = None) -> Iterator[ReadFrame]:
         """One RGB frame per index. Damage in a file that is read by ranges is looked at when it is here as a whole."""
+        return self._read(indices, Size(self.info.width, self.info.height))
+
+    def thumbnails(self, indices: Sequence[int], side: int) -> Iterator[ReadFrame]:
+        """Small RGB frames: scaled while their colours are converted."""
+        return self._read(indices, small_size(self.info, side))
+
+    def close(self) -> None:
+        """Release the decoder."""
+        self._video.close()
+
+    def _read(self, indices: Sequence[int], size: Size) -> Iterator[ReadFrame]:
         expect_frames(self._video, indices)
         frames = self._placed(tuple(dict.fromkeys(indices)))
         asked, last = -1, None
         for index in indices:
             if last is None or index != asked:
-                asked, last = index, self._picture(next(frames), last)
+                asked, last = index, self._picture(next(frames), last, size)
             yield last
-
-    def close(self) -> None:
-        """Release the decoder."""
-        self._video.close()
 
     def _placed(self, indices: Sequence[int]) -> Iterator[PlacedFrame]:
         """One frame per index, which ascend; what the skipping decoder does not find is looked for carefully."""
@@ -64,14 +71,14 @@ class AvReader:
             if done < len(stretch.indices):
                 yield from self._careful.read(stretch.indices[done:])
 
-    def _picture(self, placed: PlacedFrame, last: ReadFrame | None) -> ReadFrame:
+    def _picture(self, placed: PlacedFrame, last: ReadFrame | None, size: Size) -> ReadFrame:
         if last is not None and last.index == placed.index:
             return last
-        return ReadFrame(placed.index, self._video.timestamp_s(placed.index), self._pixels(placed))
+        return ReadFrame(placed.index, self._video.timestamp_s(placed.index), self._pixels(placed, size))
 
-    def _pixels(self, placed: PlacedFrame) -> Rgb:
+    def _pixels(self, placed: PlacedFrame, size: Size) -> Rgb:
         quarter_turns = self.info.rotation_deg // 90
-        width, height = self.info.width, self.info.height
+        width, height = size.width, size.height
         if quarter_turns % 2:
             width, height = height, width
         rgb = self._reformatter.reformat(placed.frame, width, height, "rgb24")

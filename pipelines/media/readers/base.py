@@ -51,6 +51,10 @@ class FrameReader(Protocol):
         """
         ...
 
+    def thumbnails(self, indices: Sequence[int], side: int) -> Iterator[ReadFrame]:
+        """As `read`, small: pictures of at most `side` pixels, quick to make. Damage met is not counted again."""
+        ...
+
     def close(self) -> None:
         """Release the decoder. The file stays open: it belongs to the source."""
         ...
@@ -58,6 +62,12 @@ class FrameReader(Protocol):
 
 class ReaderGaveUpError(Exception):
     """This reader cannot read this file as it should be; never leaves the package."""
+
+
+def small_size(info: MediaInfo, side: int) -> Size:
+    """Upright, its longer side of at most `side` pixels."""
+    scale = min(1.0, side / max(info.width, info.height))
+    return Size(max(1, round(info.width * scale)), max(1, round(info.height * scale)))
 
 
 def check_pixels(source: MediaSource, width: int, height: int) -> None:

@@ -10,7 +10,7 @@ from itertools import accumulate
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from pipelines.errors import MediaError, MediaTooLargeError, NotMediaError, TruncatedMediaError
-from pipelines.media.readers.base import ReadFrame, check_pixels
+from pipelines.media.readers.base import ReadFrame, check_pixels, small_size
 from pipelines.media.readers.jpeg_damage import jpeg_damage
 from pipelines.media.readers.png_damage import check_png
 from pipelines.media.readers.png_pixels import is_plain_png, png_pixels
@@ -54,6 +54,14 @@ class PillowReader:
             if last is None or last.index != index:
                 last = ReadFrame(index, self._timestamp_s(index), self._picture(index))
             yield last
+
+    def thumbnails(self, indices: Sequence[int], side: int) -> Iterator[ReadFrame]:
+        """Pictures are decoded whole, and then made small."""
+        size = small_size(self.info, side)
+        for read in self.read(indices):
+            picture = read.picture if isinstance(read.picture, Image.Image) else Image.fromarray(read.picture)
+            small = picture.resize((size.width, size.height), Image.Resampling.BOX)
+            yield ReadFrame(read.index, read.timestamp_s, small)
 
     def close(self) -> None:
         """Let go of the decoded picture."""

@@ -48,6 +48,10 @@ class VideoReader:
             self._reader = AvReader(self._video)
             yield from self._reader.read(indices[done:], at_least)
 
+    def thumbnails(self, indices: Sequence[int], side: int) -> Iterator[ReadFrame]:
+        """Through PyAV, by a reader of its own: what it meets is met again, and counted, when frames are read."""
+        return AvReader(self._video).thumbnails(indices, side)
+
     def close(self) -> None:
         """Release the decoders."""
         self._reader.close()

@@ -1,4 +1,4 @@
-"""What was seen: segments, captions, answers, groundings and their boxes."""
+"""What was seen: segments, captions and their summaries, answers, groundings and their boxes."""
 
 from __future__ import annotations
 
@@ -30,6 +30,16 @@ kept_windows = Table(
 
 captions = Table("captions", metadata, *of_job("segment", "task"), *generated())
 search_words(captions)
+
+summaries = Table(
+    "summaries",
+    metadata,
+    *of_job("task"),
+    Column("captions", Integer, nullable=False, comment="How many captions of the video's parts it sums up"),
+    Column("requests", Integer, nullable=False, comment="How many prompts it took; tokens are those of all of them"),
+    *generated(),
+)
+search_words(summaries)
 
 answers = Table(
     "answers",

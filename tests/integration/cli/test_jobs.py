@@ -83,6 +83,27 @@ def test_options_become_the_jobs_settings(mill: ServiceUrls) -> None:
     assert (generation["max_new_tokens"], priority, labels) == (9, 7, {"a": "b=c"})
 
 
+def test_a_summary_is_asked_for_beside_captions_of_windows_or_scenes_and_nothing_else(mill: ServiceUrls) -> None:
+    for cut in (("--window", 30), ("--scenes",)):
+        reelmill("submit", "s3://b/1.mp4", "--caption", "--summary", *cut, "--json")
+    with psycopg.connect(mill.database_url) as connection:
+        (windows, in_windows), (scenes, in_scenes) = connection.execute(
+            "SELECT tasks, sampling FROM jobs ORDER BY id"
+        ).fetchall()
+    assert windows == scenes == [{"kind": "caption", "prompt": None, "summary": True}]
+    assert (in_windows["window_s"], in_windows.get("scenes")) == (30, None), "older workers can read it"
+    assert (in_scenes["window_s"], in_scenes["scenes"]) == (None, True)
+
+    for options, said in (
+        (("--caption", "--summary"), "window_s"),
+        (("--ask", "What?", "--summary", "--window", 1), "--caption"),
+        (("--caption", "--scenes", "--window", 1), "not both"),
+    ):
+        refused = reelmill("submit", "s3://b/1.mp4", *options, "--json")
+        assert (refused.code, refused.json["error"]["code"]) == (2, "spec_invalid")
+        assert said in json.dumps(refused.json["error"])
+
+
 def test_one_job_takes_all_uris_in_order(mill: ServiceUrls) -> None:
     job = reelmill("submit", "s3://b/2", "s3://b/1", "--caption", "--one-job", "--json").json["job"]
 

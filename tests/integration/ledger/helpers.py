@@ -27,9 +27,10 @@ from reelmill.schema import (
     ReelmillError,
     SegmentResult,
     StageTimes,
+    SummaryResult,
 )
 
-RESULT_TABLES = ("segments", "captions", "answers", "groundings", "boxes")
+RESULT_TABLES = ("segments", "captions", "summaries", "answers", "groundings", "boxes")
 
 
 class PassingError(ReelmillError):
@@ -76,6 +77,7 @@ def result(said: str = "a cat", *, media_count: int = 1) -> JobResult:
             GroundingResult(0, 2, 1, "dog", frame, "malformed", words("[[1, 2"), problem="three numbers are missing"),
         ),
         times=StageTimes(0.1, 0.2, 0.3, 0.4, 0.5, 0.6),
+        summaries=(SummaryResult(0, 2, 1, words("all in all")),),
     )
 
 

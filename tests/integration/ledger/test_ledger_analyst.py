@@ -213,8 +213,8 @@ def test_throughput_is_told_by_hour_and_worker(db: Database) -> None:
         connection.execute(text("UPDATE jobs SET finished_at = '2026-01-01 11:00:00+00' WHERE worker_id = 'w2'"))
     found = rows(db, "SELECT hour, worker_id, succeeded, output_tokens FROM reelmill.throughput ORDER BY hour")
     assert found == [
-        {"hour": datetime(2026, 1, 1, 10, tzinfo=UTC), "worker_id": "w1", "succeeded": 2, "output_tokens": 84},
-        {"hour": datetime(2026, 1, 1, 11, tzinfo=UTC), "worker_id": "w2", "succeeded": 1, "output_tokens": 42},
+        {"hour": datetime(2026, 1, 1, 10, tzinfo=UTC), "worker_id": "w1", "succeeded": 2, "output_tokens": 98},
+        {"hour": datetime(2026, 1, 1, 11, tzinfo=UTC), "worker_id": "w2", "succeeded": 1, "output_tokens": 49},
     ]
 
 
@@ -234,9 +234,9 @@ def test_the_cost_of_a_batch_counts_the_seconds_of_each_worker_once(db: Database
                 {"start": start, "name": name},
             )
     (row,) = rows(db, "SELECT jobs, gpu_s, decode_s, output_tokens FROM reelmill.batch_costs")
-    assert row == {"jobs": 3, "gpu_s": 25.0, "decode_s": pytest.approx(0.6), "output_tokens": 126}
+    assert row == {"jobs": 3, "gpu_s": 25.0, "decode_s": pytest.approx(0.6), "output_tokens": 147}
     (job, *_) = rows(db, "SELECT total_s, decode_s, prompt_tokens FROM reelmill.job_costs")
-    assert job == {"total_s": 10.0, "decode_s": 0.2, "prompt_tokens": 600}
+    assert job == {"total_s": 10.0, "decode_s": 0.2, "prompt_tokens": 700}
 
 
 def test_ids_bound_a_query_in_time(db: Database) -> None:
@@ -246,3 +246,18 @@ def test_ids_bound_a_query_in_time(db: Database) -> None:
     assert rows(db, count.format("interval '1 minute'")) == [{"jobs": 0}]
     (job,) = rows(db, "SELECT reelmill.time_of(job_id) AS told, submitted_at FROM reelmill.media_jobs")
     assert abs(job["told"] - job["submitted_at"]) < timedelta(minutes=1)
+
+
+def test_a_summary_stands_beside_its_video_with_the_times_of_its_parts(db: Database) -> None:
+    submit(db, spec("trip.mp4"))
+    assert succeed(db, take(db).lease, result())
+    (row,) = rows(db, "SELECT uri, summary, start_s, end_s, captions, requests, task FROM reelmill.media_summaries")
+    assert row == {
+        "uri": "s3://archive/trip.mp4",
+        "summary": "all in all",
+        "start_s": 0.0,
+        "end_s": 3.0,
+        "captions": 2,
+        "requests": 1,
+        "task": 0,
+    }

@@ -36,8 +36,8 @@ from tests.integration.ledger.helpers import (
 )
 
 WAITING = "SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype IN ('tuple', 'transactionid')"
-NOTHING = {"segments": 0, "captions": 0, "answers": 0, "groundings": 0, "boxes": 0}
-EVERYTHING = {"segments": 2, "captions": 2, "answers": 2, "groundings": 2, "boxes": 2}
+NOTHING = {"segments": 0, "captions": 0, "summaries": 0, "answers": 0, "groundings": 0, "boxes": 0}
+EVERYTHING = {"segments": 2, "captions": 2, "summaries": 1, "answers": 2, "groundings": 2, "boxes": 2}
 
 
 def test_success_writes_every_row_and_reading_gives_back_what_was_found(db: Database) -> None:
@@ -49,11 +49,12 @@ def test_success_writes_every_row_and_reading_gives_back_what_was_found(db: Data
     assert tuple(media.facts for media in found.media) == wanted.media
     assert found.segments == wanted.segments
     assert found.captions == wanted.captions
+    assert (found.summaries, found.summary) == (wanted.summaries, "all in all")
     assert found.answers == wanted.answers
     assert found.groundings == wanted.groundings
     assert replace(found.times, write_s=0.0) == wanted.times
     assert found.tiles == 5
-    assert (found.prompt_tokens, found.output_tokens, found.labels) == (600, 42, {"k": "v"})
+    assert (found.prompt_tokens, found.output_tokens, found.labels) == (700, 49, {"k": "v"})
     assert len(found.boxes) == 2
     row = job_row(db, job_id)
     assert (row["state"], row["lease_token"], row["lease_expires_at"]) == ("succeeded", None, None)

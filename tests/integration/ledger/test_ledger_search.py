@@ -16,7 +16,7 @@ from reelmill.ledger.database import Database
 from reelmill.ledger.finish import succeed
 from reelmill.ledger.search import SearchHit, search
 from reelmill.ledger.submit import NewBatch
-from reelmill.schema import AnswerResult, CaptionResult
+from reelmill.schema import AnswerResult, CaptionResult, SummaryResult
 from tests.integration.ledger.helpers import result, spec, submit, take, words
 
 Say = Callable[..., UUID]
@@ -60,6 +60,17 @@ def test_answers_are_found_with_their_question(db: Database, say: Say) -> None:
     say("A picture.", answer="It is a lighthouse")
     (hit,) = find(db, "lighthouses")
     assert (hit.kind, hit.question, hit.text) == ("answer", "What is it?", "It is a lighthouse")
+
+
+def test_summaries_are_found_with_the_time_that_they_span_and_by_their_kind(db: Database) -> None:
+    (job_id,) = submit(db, spec("trip.mp4"))
+    said = replace(result(), summaries=(SummaryResult(0, 2, 1, words("First a market, then the old lighthouse.")),))
+    assert succeed(db, take(db).lease, said)
+    (hit,) = find(db, "lighthouses")
+    assert (hit.kind, hit.job_id, hit.segment, hit.start_s, hit.end_s) == ("summary", job_id, None, 0.0, 3.0)
+    assert hit.snippet == "First a market, then the old **lighthouse**."
+    assert found(db, "lighthouse", kinds=("summary",), prefix="s3://archive/trip") == ["trip.mp4"]
+    assert found(db, "lighthouse", kinds=("caption", "answer")) == []
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ def test_only_jobs_that_succeeded_with_known_stages_count(db: Database) -> None:
     assert batch_stages(db, batch.id) == BatchStages(*[0] * 16)
     assert succeed(db, take(db).lease, result())
     seen = batch_stages(db, batch.id)
-    assert (seen.jobs, seen.tiles, seen.prompt_tokens, seen.output_tokens) == (1, 5, 600, 42)
+    assert (seen.jobs, seen.tiles, seen.prompt_tokens, seen.output_tokens) == (1, 5, 700, 49)
     with db.transaction() as connection:
         connection.execute(text("UPDATE jobs SET write_s = NULL WHERE id = :id"), {"id": job_id})
     assert batch_stages(db, batch.id).jobs == 0

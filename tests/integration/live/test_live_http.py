@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ from reelmill.ledger.listing import JobFilter, list_jobs
 from reelmill.ledger.roles import Access, grant
 from reelmill.live import Door, Server, live_app
 from reelmill.report import NoPictures, Pictures
-from reelmill.schema import Caption, JobSpec
+from reelmill.schema import Caption, Generated, JobSpec, SummaryResult
 from tests.browser.live import Mill, served, spec, true_result, write_truths
 from tests.workers import wait_until
 
@@ -431,3 +431,23 @@ def test_a_database_that_goes_away_is_told_and_comes_back(mill: Mill, database_u
         other.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(str(name))))
         wait_until(lambda: get(url, "/jobs").status == 200)
     database.close()
+
+
+def test_a_summary_stands_once_on_its_videos_page_and_is_found_by_search(
+    mill: Mill, database: Database, tmp_path: Path
+) -> None:
+    truth = write_truths(tmp_path)["vid_windows.mp4"]
+    batch = mill.submit(spec(tmp_path / "vid_windows.mp4", truth))
+    words = Generated("A long walk <b>uphill</b>.", "", "stop", 60, 7)
+    found = replace(true_result(truth, windows=4), summaries=(SummaryResult(0, 4, 1, words),))
+    job = mill.work(found)
+    with running(database, NoPictures("none here")) as url:
+        one, second_page = get(url, f"/jobs/{job}").body, get(url, f"/jobs/{job}?part=3").body
+        card, search = get(url, f"/batches/{batch}").body, get(url, "/search?q=uphill&kind=summary").body
+        others = get(url, "/search?q=uphill&kind=caption").body
+    told = "A long walk &lt;b&gt;uphill&lt;/b&gt;."
+    assert [page.count(told) for page in (one, second_page, card)] == [1, 1, 1]
+    assert one.index(told) < one.index('id="part-0"'), "above the parts"
+    assert f'href="/jobs/{job}"' in search
+    assert "<mark>uphill</mark>" in search
+    assert "<mark>" not in others

@@ -16,6 +16,7 @@ from reelmill.schema import (
     MediaFacts,
     SegmentResult,
     StageTimes,
+    SummaryResult,
 )
 
 FIRST, SECOND = FrameRef(0, 3, 0.125, 1), FrameRef(0, 9, 0.375, 1)
@@ -50,3 +51,8 @@ def job_results(number: int = 1, *, media: tuple[StoredMedia, ...] = (stored(),)
         output_tokens=12,
         tiles=3,
     )
+
+
+def summed_up(number: int = 1) -> JobResults:
+    """The same, and what its captions come to."""
+    return replace(job_results(number), summaries=(SummaryResult(0, 2, 1, words("A cat sleeps.")),))

@@ -20,9 +20,9 @@ from reelmill.export import COLUMNS, export, to_csv, to_jsonl
 from reelmill.job_results import JobResults
 from reelmill.rows import ResultRow
 from reelmill.tables import to_pandas, to_parquet
-from tests.unit.door.samples import job_results
+from tests.unit.door.samples import job_results, summed_up
 
-JOBS = [job_results(1), job_results(2)]
+JOBS = [job_results(1), summed_up(2)]
 ROWS = [row for job in JOBS for row in job.rows()]
 
 
@@ -80,10 +80,10 @@ def test_nothing_found_yet_is_an_empty_table_with_all_columns(tmp_path: Path) ->
 
 def test_many_rows_are_written_and_joined_in_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "ROWS_PER_GROUP", 5)
-    assert to_parquet(iter(JOBS), tmp_path / "a.parquet") == 14
+    assert to_parquet(iter(JOBS), tmp_path / "a.parquet") == 15
     assert pq.ParquetFile(tmp_path / "a.parquet").num_row_groups == 3
     assert pq.read_table(tmp_path / "a.parquet").to_pylist() == plain_rows()
-    assert list(to_pandas(iter(JOBS)).index) == list(range(14))
+    assert list(to_pandas(iter(JOBS)).index) == list(range(15))
 
 
 def test_writing_takes_one_job_at_a_time(tmp_path: Path) -> None:

@@ -78,6 +78,7 @@ PUBLIC = [
     "SettingsError",
     "SpecError",
     "StageTimes",
+    "SummaryResult",
     "StoredMedia",
     "Task",
     "UnknownModelError",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.door.samples import job_results, stored
+from tests.unit.door.samples import job_results, stored, summed_up
 
 
 def test_every_caption_answer_and_box_is_a_row_and_no_phrase_vanishes() -> None:
@@ -35,3 +35,9 @@ def test_what_is_said_of_several_images_names_the_first_and_no_place() -> None:
     caption, *_, bird = job_results(media=(stored("s3://a/1"), stored("s3://a/2", 1))).rows()
     assert (caption.media_uri, caption.media_ordinal) == ("s3://a/1", None)
     assert bird.media_ordinal == 0
+
+
+def test_a_summary_is_a_row_of_the_whole_video() -> None:
+    (row,) = (row for row in summed_up().rows() if row.kind == "summary")
+    assert (row.segment, row.start_s, row.end_s, row.task, row.text) == (None, 0.0, 1.25, 0, "A cat sleeps.")
+    assert (row.media_uri, row.media_ordinal, row.asked) == ("s3://archive/a.mp4", 0, None)

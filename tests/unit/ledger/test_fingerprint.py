@@ -3,18 +3,55 @@
 from __future__ import annotations
 
 import hashlib
+from uuid import UUID
 
-from pipelines.analytics.prompts import CAPTION_PROMPTS, CHOICE_WORDS, GROUND_PROMPT, PLACEHOLDER, SCHEMA_WORDS
-from reelmill.ledger.fingerprint import PROMPTS_VERSION, Fingerprints, FoundObject
-from reelmill.schema import Ask, Caption, Generation, PrefixSpec
+import pytest
+
+from pipelines.analytics.prompts import (
+    CAPTION_PROMPTS,
+    CHOICE_WORDS,
+    GROUND_PROMPT,
+    PLACEHOLDER,
+    SCHEMA_WORDS,
+    SUMMARY_PART_PROMPT,
+    SUMMARY_PROMPT,
+    SUMMARY_WORDS,
+)
+from reelmill.ledger import fingerprint
+from reelmill.ledger.fingerprint import PROMPTS_VERSION, SUMMARIES_VERSION, Fingerprints, FoundObject
+from reelmill.schema import Ask, Caption, Generation, PrefixSpec, Sampling
 
 WORDS_OF_VERSION = {1: "94ff6dd1743bb717"}
+SUMMARY_WORDS_OF_VERSION = {1: "045e98da43c60f12"}
 
 
 def test_other_words_around_a_question_come_with_another_version_of_the_prompts() -> None:
     words = repr((sorted(CAPTION_PROMPTS.items()), GROUND_PROMPT, PLACEHOLDER, SCHEMA_WORDS, CHOICE_WORDS))
     digest = hashlib.sha256(words.encode()).hexdigest()[:16]
     assert WORDS_OF_VERSION[PROMPTS_VERSION] == digest, "raise PROMPTS_VERSION, and note the new digest here"
+
+
+def test_other_words_around_captions_that_are_summed_up_come_with_another_version_of_theirs() -> None:
+    words = repr((SUMMARY_WORDS, SUMMARY_PROMPT, SUMMARY_PART_PROMPT))
+    digest = hashlib.sha256(words.encode()).hexdigest()[:16]
+    assert SUMMARY_WORDS_OF_VERSION[SUMMARIES_VERSION] == digest, (
+        "raise SUMMARIES_VERSION, and note the new digest here"
+    )
+
+
+def test_a_summary_and_the_version_of_its_words_change_a_fingerprint_and_leave_others_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def made(**asked: bool | str) -> UUID:
+        spec = PrefixSpec(prefix="s3://a/b/", tasks=(Caption(**asked),), sampling=Sampling(window_s=30))
+        return Fingerprints(spec, {}).of(FoundObject("s3://a/b/c.mp4", '"etag"', 10))
+
+    plain, summed_up = made(), made(summary=True)
+    assert plain == made(summary=False)
+    assert len({plain, summed_up, made(summary="In one word.")}) == 3
+    monkeypatch.setattr(fingerprint, "SUMMARIES_VERSION", SUMMARIES_VERSION + 1)
+    assert made() == plain
+    assert made(summary=True) != summed_up
 
 
 def test_a_fingerprint_is_the_same_in_every_process_and_release() -> None:

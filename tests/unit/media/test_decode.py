@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,14 @@ def test_the_sandbox_decodes_as_this_process_does(
     theirs, ours = shared_pool.decode(request), extract(request)
     assert (theirs.info, theirs.segments, theirs.decode_errors) == (ours.info, ours.segments, ours.decode_errors)
     np.testing.assert_array_equal(theirs.tiles, ours.tiles)
+
+
+def test_where_every_window_is_known_the_sandbox_tells_what_the_file_is_and_gives_no_tiles(
+    shared_pool: DecodePool, clip: Callable[[str], Path], request_for: Requests
+) -> None:
+    request = replace(request_for(clip("h264.mp4"), tiling=TilingSpec(96, 1), window_s=1.0), done=frozenset({0, 1}))
+    media = shared_pool.decode(request)
+    assert (media.segments, media.tiles.shape, media.info.frame_count) == ((), (0, 96, 96, 3), 48)
 
 
 def test_errors_cross_with_type_name_and_advice(shared_pool: DecodePool, tmp_path: Path, request_for: Requests) -> None:

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from uuid import UUID
 
 import pytest
 
 from reelmill.job_results import JobResults, StoredMedia
-from reelmill.report import BoundedPictures, NoPictures, Pictures, from_results
+from reelmill.report import BoundedPictures, NoPictures, Pictures, from_results, write_report
 from reelmill.report.from_results import MOST_FRAMES
 from reelmill.schema import (
     AnswerResult,
@@ -19,6 +20,7 @@ from reelmill.schema import (
     MediaFacts,
     SegmentResult,
     StageTimes,
+    SummaryResult,
 )
 
 
@@ -131,6 +133,16 @@ def test_what_was_said_is_told_per_stretch_and_phrases_once_for_all_their_frames
         ("the dog", "1 box on 1 of 3 frames", "the dog")
     ]
     assert [line.where for line in from_results(job(), Named()).captions] == [""]
+
+
+def test_a_summary_stands_before_the_captions_that_it_sums_up(tmp_path: Path) -> None:
+    summary = SummaryResult(0, 2, 1, words("A dog, then none."))
+    item = from_results(job(summaries=(summary,)), Named())
+    assert [line.said for line in item.summaries] == ["A dog, then none."]
+    write_report(tmp_path / "page.html", [item], title="A batch")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert page.index("A dog, then none.") < page.index("A dog runs.")
+    assert page.count("<dt>Summary") == 1
 
 
 def test_what_was_not_found_and_what_was_not_understood_are_told_apart() -> None:

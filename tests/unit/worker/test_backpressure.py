@@ -16,9 +16,9 @@ from pipelines.cancellation import Cancellation
 from pipelines.media.decode import DecodePool
 from pipelines.model.types import ChatRequest, Completion
 from reelmill.ledger.claim import ClaimedJob, ClaimedMedia
-from reelmill.schema import Caption, JobResult, JobSpec
+from reelmill.schema import Caption, JobResult, JobSpec, Sampling
 from reelmill.settings import Settings
-from tests.pictures import noise_png
+from tests.pictures import noise_clip, noise_png
 from tests.workers import wait_until
 from worker.runner import Runner
 from worker.storage import ObjectVersion, Storage
@@ -89,3 +89,35 @@ def test_what_is_decoded_and_waits_for_a_slow_model_stays_within_its_bytes(tmp_p
         del running
         gc.collect()
         assert pool.live_bytes == 0
+
+
+class ReadyBackend:
+    """Answers at once, and notes of each request whether it shows pictures and how many bytes of tiles are held."""
+
+    info = replace(INFO, max_tiles=1)
+
+    def __init__(self, pool: DecodePool) -> None:
+        self._pool = pool
+        self.held: list[tuple[bool, int]] = []
+
+    def submit(self, request: ChatRequest) -> Future[Completion]:
+        self.held.append((request.visual is not None, self._pool.live_bytes))
+        future: Future[Completion] = Future()
+        future.set_result(Completion("A picture.", "A picture.", (1,), 300, "stop"))
+        return future
+
+    def close(self) -> None:
+        """Nothing to stop."""
+
+
+def test_no_tiles_are_held_while_captions_are_summed_up(tmp_path: Path) -> None:
+    path = noise_clip(tmp_path / "a.mp4", 1, seconds=3)
+    settings = Settings(file_roots=(str(tmp_path),))
+    sampling = Sampling(window_s=1, num_segments=2)
+    spec = JobSpec(media=(path.as_uri(),), tasks=(Caption(summary=True),), sampling=sampling)
+    with DecodePool(1) as pool:
+        backend = ReadyBackend(pool)
+        job = replace(job_of(path), spec=spec)
+        found = Runner(settings, Storage(settings), pool, backend, tmp_path).run(job, ignore, Cancellation())
+    assert backend.held == [(True, 6 * JOB_BYTES)] * 3 + [(False, 0)]
+    assert [(row.captions, row.text) for row in found.summaries] == [(3, "A picture.")]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
 from pipelines.analytics.interview import Interview, Observations
 from pipelines.analytics.scene import Scene
 from pipelines.cancellation import Cancellation
@@ -73,9 +75,32 @@ def test_windows_of_another_version_question_or_model_are_not_taken_over() -> No
     assert not attempt(shelf, 2, version=replace(VERSION, etag="other")).done
     assert not attempt(shelf, 2, spec=SPEC.model_copy(update={"tasks": (Caption("Say it briefly."),)})).done
     assert not Progress.of(shelf, 2, SPEC, [VERSION], replace(MODEL, revision="other")).done
+    assert not attempt(shelf, 2, spec=SPEC.model_copy(update={"sampling": Sampling(scenes=True)})).done
+
+
+def test_scenes_are_taken_over_only_from_the_same_detector(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec, shelf = SPEC.model_copy(update={"sampling": Sampling(scenes=True)}), Shelf()
+    work(attempt(shelf, 1, spec), [])
+    assert attempt(shelf, 2, spec).done
+    monkeypatch.setattr("worker.windows.detector_version", lambda: "another 1.0")
+    assert not attempt(shelf, 2, spec).done
 
 
 def test_the_last_windows_are_left_to_the_jobs_end() -> None:
     shelf = Shelf()
     work(attempt(shelf, 1), [])
     assert [first for _, first in shelf.found] == [0, WINDOWS_TOGETHER]
+
+
+def test_where_a_summary_follows_the_last_windows_are_kept_too_and_it_is_asked_behind_them() -> None:
+    spec = SPEC.model_copy(update={"tasks": (Caption(summary=True),)})
+    shelf, asked = Shelf(), list[int]()
+    work(attempt(shelf, 1, spec), [])
+    resumed = attempt(shelf, 2, spec)
+    found = work(resumed, asked)
+    assert asked == []
+    interview = Interview(EchoBackend("in short"), Generation(), Cancellation())
+    whole = resumed.sum_up(found, lambda segments, captions: interview.sum_up(spec.tasks, segments, captions))
+    assert [(row.text, row.captions) for row in whole.summaries] == [("in short", 10)]
+    assert whole.captions == found.captions
+    assert whole.times.generate_s == found.times.generate_s + 0.3
