@@ -120,13 +120,16 @@ def planned(specs: Sequence[JobSpec]) -> RenderableType:
 def _asked(spec: JobSpec) -> Iterator[tuple[str, str]]:
     """What is asked, and every other field that differs from its default."""
     for task in spec.model_dump(mode="json")["tasks"]:
-        yield task.pop("kind"), "  ".join(str(item) for value in task.values() for item in _listed(value))
+        yield task.pop("kind"), "  ".join(str(item) for pair in task.items() for item in _listed(*pair))
     given = spec.model_dump(mode="json", exclude={"media", "tasks"}, exclude_defaults=True)
     for name, value in given.items():
         yield name, json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else str(value)
 
 
-def _listed(value: Any) -> Iterable[Any]:
+def _listed(name: str, value: Any) -> Iterable[Any]:
+    """The values themselves; of a switch that is on its name."""
     if isinstance(value, list):
         return value
+    if value is True:
+        return [name]
     return [value] if value else []
