@@ -28,7 +28,7 @@ class ForgetReport:
     """What was forgotten, or would be.
 
     Attributes:
-        jobs: with their media, segments, captions, answers, boxes, attempts and duplicates.
+        jobs: with their media, segments, captions, summaries, answers, boxes, attempts and duplicates.
         stopped: those of them that were queued or running; a worker hears of it with its next heartbeat.
         shared: those of them that showed several objects together, all of which lost their answers.
         duplicates: that the object was found under another key's job.

@@ -56,7 +56,7 @@ class PurgeReport:
     """What was purged, or would be.
 
     Attributes:
-        jobs: with their media, segments, captions, answers, boxes, attempts and duplicates.
+        jobs: with their media, segments, captions, summaries, answers, boxes, attempts and duplicates.
         shared: those of them that showed several objects together.
         batches: that had no job left, with their scans and notifications.
     """
