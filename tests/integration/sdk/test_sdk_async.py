@@ -59,8 +59,8 @@ def test_a_batch_streams_and_is_exported(tmp_path: Path, monkeypatch: pytest.Mon
             assert [result.media[0].uri[-1] async for result in batch.results()] == list("0123567")
             assert [error.error_code async for error in batch.errors()] == ["lasting"]
             assert await batch.export(tmp_path / "a.jsonl") == 7
-            assert await batch.to_csv(tmp_path / "a.csv") == await batch.to_parquet(tmp_path / "a.parquet") == 49
-            assert len(await batch.to_pandas()) == 49
+            assert await batch.to_csv(tmp_path / "a.csv") == await batch.to_parquet(tmp_path / "a.parquet") == 56
+            assert len(await batch.to_pandas()) == 56
             assert (await batch.info()).name == "n"
             assert await batch.finished_at() is not None
             assert await batch.state() is BatchState.COMPLETED

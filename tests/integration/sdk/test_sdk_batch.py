@@ -61,7 +61,7 @@ def test_partial_results_can_be_read_while_the_rest_waits(client: Client, db: Da
     batch = submit(client, "a", "b")
     succeed(db, take(db).lease, result("first"))
     assert [found.captions[0].text for found in batch.results()] == ["first"]
-    assert len(batch.to_pandas()) == 7
+    assert len(batch.to_pandas()) == 8
 
 
 def test_a_retry_makes_the_batch_go_on(client: Client, work: Work) -> None:
