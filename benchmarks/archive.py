@@ -3,8 +3,8 @@
 The listing comes from a server of our own (tests/listing_server.py) in a process of its own, over HTTP, a thousand keys
 a page as S3 gives them: moto takes seconds for some thousand keys, and S3 itself is not here. Listing, filters,
 fingerprints, inserts and the durable Postgres are those of production. The scan runs in a process of its own, whose
-memory is told. The queries of `dashboards/` are then asked of a ledger where so many objects have been worked (`queries`);
-`--no-queries` leaves that out.
+memory is told. The queries of `dashboards/` are then asked of a ledger where so many objects have been worked
+(`queries`); `--no-queries` leaves that out.
 """
 
 from __future__ import annotations
