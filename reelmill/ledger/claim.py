@@ -122,8 +122,7 @@ def claim(db: Database, worker_id: str, model: str, *, lease_s: float, in_flight
         "group_size": GROUP_SIZE,
     }
     while True:
-        with db.statement() as connection:
-            row = connection.execute(_CLAIM, values).mappings().one_or_none()
+        row = db.first(_CLAIM, values)
         if row is None:
             return None
         try:

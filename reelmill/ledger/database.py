@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import psycopg
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from psycopg.rows import dict_row
+from sqlalchemy import URL, Connection, TextClause, create_engine, event, make_url, text
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.exc import ArgumentError, DBAPIError, DisconnectionError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from reelmill.errors import DatabaseForbiddenError, DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
 from reelmill.ledger.patience import PatientConnection
+from reelmill.schema import ReelmillError
 
 SCHEMA_VERSION = "0010"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
@@ -108,6 +111,16 @@ class Database:
         with self._typed_errors(), self._single.connect() as connection:
             yield connection
 
+    def first(self, statement: TextClause, values: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The first row of a statement that is its own transaction, by column. Raises as `transaction`.
+
+        For what every job asks: SQLAlchemy's way to a row takes four times the CPU of psycopg's. `read_only_s` does not
+        hold here.
+        """
+        with self._typed_errors(), self._autocommitting() as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            return cursor.execute(_as_psycopg(statement), values).fetchone()
+
     def check_schema(self) -> None:
         """Raise SchemaOutOfDateError unless this code works with the tables as they are.
 
@@ -134,6 +147,24 @@ class Database:
         self._engine.dispose()
 
     @contextmanager
+    def _autocommitting(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection of the pool as psycopg has it. Where it turns out dead, so are those beside it: all go."""
+        pooled = self._engine.raw_connection()
+        connection: psycopg.Connection[Any] = pooled.driver_connection  # type: ignore[assignment]
+        try:
+            connection.autocommit = True
+            yield connection
+            connection.autocommit = False
+        except BaseException as error:
+            lost = connection.closed
+            pooled.invalidate(error)
+            if lost:
+                self._engine.dispose()
+            raise
+        finally:
+            pooled.close()
+
+    @contextmanager
     def _typed_errors(self) -> Iterator[None]:
         try:
             yield
@@ -142,13 +173,24 @@ class Database:
             message = f"all {self._engine.pool.size()} connections were busy for {POOL_TIMEOUT_S} s"  # type: ignore[attr-defined]
             raise DatabaseUnavailableError(message, subject=self.name, next_step=advice) from error
         except DBAPIError as error:
-            if isinstance(error.orig, _NOT_MIGRATED):
-                raise SchemaOutOfDateError(_first_line(error), subject=self.name) from error
-            if isinstance(error.orig, psycopg.errors.InsufficientPrivilege):
-                raise DatabaseForbiddenError(_first_line(error), subject=self.name) from error
-            if error.connection_invalidated or isinstance(error.orig, psycopg.OperationalError):
-                raise DatabaseUnavailableError(_first_line(error), subject=self.name) from error
-            raise
+            typed = self._typed(error.orig, lost=error.connection_invalidated)
+            if typed is None:
+                raise
+            raise typed from error
+        except psycopg.Error as error:
+            typed = self._typed(error, lost=False)
+            if typed is None:
+                raise
+            raise typed from error
+
+    def _typed(self, error: BaseException | None, *, lost: bool) -> ReelmillError | None:
+        if isinstance(error, _NOT_MIGRATED):
+            return SchemaOutOfDateError(_first_line(error), subject=self.name)
+        if isinstance(error, psycopg.errors.InsufficientPrivilege):
+            return DatabaseForbiddenError(_first_line(error), subject=self.name)
+        if lost or isinstance(error, psycopg.OperationalError):
+            return DatabaseUnavailableError(_first_line(error), subject=self.name)
+        return None
 
 
 def database_url(url: str) -> URL:
@@ -191,6 +233,12 @@ def _ping_if_idle(connection: Any, entry: ConnectionPoolEntry, proxy: Any) -> No
         raise DisconnectionError from error
 
 
-def _first_line(error: DBAPIError) -> str:
-    lines = str(error.orig).strip().splitlines()
-    return lines[0].removesuffix(".") if lines else type(error.orig).__name__
+@cache
+def _as_psycopg(statement: TextClause) -> str:
+    """With psycopg's placeholders; made once, as the constant that the statement is."""
+    return str(statement.compile(dialect=PGDialect_psycopg()))  # type: ignore[no-untyped-call]
+
+
+def _first_line(error: BaseException | None) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].removesuffix(".") if lines else type(error).__name__

@@ -107,7 +107,7 @@ _SUCCEED = text(
         UPDATE attempts SET outcome = 'succeeded', finished_at = ended.finished_at
         FROM ended WHERE job_id = ended.id AND attempts.attempt = ended.attempt
     )
-    SELECT count(*) FROM ended
+    SELECT id FROM ended
     """  # noqa: S608 - constant text
 )
 
@@ -163,11 +163,10 @@ def succeed(db: Database, lease: Lease, result: JobResult) -> bool:
     """
     values = {**_fence_values(lease), **documents(result), **totals(result)}
     if lease.attempt == 1:
-        with db.statement() as connection:
-            return bool(connection.scalar(_SUCCEED, values))
+        return db.first(_SUCCEED, values) is not None
     with db.transaction() as connection:
         connection.execute(_DELETE_EARLIER, _fence_values(lease))
-        return bool(connection.scalar(_SUCCEED, values))
+        return connection.execute(_SUCCEED, values).first() is not None
 
 
 def fail(db: Database, lease: Lease, error: ReelmillError) -> JobState | None:

@@ -33,7 +33,7 @@ _PIN = text(
             AS pin(ordinal int, etag text, version_id text, size_bytes bigint)
         WHERE media.job_id = fenced.id AND media.ordinal = pin.ordinal AND media.etag IS NULL
     )
-    SELECT count(*) FROM fenced
+    SELECT id FROM fenced
     """
 )
 
@@ -50,5 +50,4 @@ def pin_media(db: Database, lease: Lease, pins: Iterable[MediaPin]) -> bool:
         for pin in pins
     ]
     values = {"job_id": lease.job_id, "lease_token": lease.lease_token, "pins": to_json(rows)}
-    with db.statement() as connection:
-        return bool(connection.scalar(_PIN, values))
+    return db.first(_PIN, values) is not None

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from benchmarks.chaos.proxy import proxy_to
-from reelmill.errors import DatabaseUnavailableError, SettingsError
+from reelmill.errors import DatabaseUnavailableError, SchemaOutOfDateError, SettingsError
 from reelmill.ledger import database as database_module
 from reelmill.ledger.database import Database, database_url
 from tests.integration.ledger.helpers import one, spec, submit
@@ -80,6 +81,42 @@ def test_a_connection_that_died_while_idle_is_replaced_without_an_error(
         assert connection.scalar(text("SELECT 1")) == 1
     mine.close()
     other.close()
+
+
+def test_the_first_row_comes_by_its_columns_and_each_statement_is_committed(database_url: str) -> None:
+    mine, other = Database(database_url), Database(database_url)
+    added = text("INSERT INTO models (name, path, family, dtype) VALUES (:name, 'p', 'f', 'd') RETURNING name, path")
+    assert mine.first(added, {"name": "50% m"}) == {"name": "50% m", "path": "p"}
+    assert one(other, "SELECT name FROM models") == "50% m"
+    assert mine.first(text("SELECT 1 WHERE :never"), {"never": False}) is None
+    with mine.transaction() as connection:
+        connection.execute(text("DELETE FROM models"))
+        assert one(other, "SELECT count(*) FROM models") == 1
+    mine.close()
+    other.close()
+
+
+def test_a_dead_connection_takes_those_beside_it_out_of_the_pool(database_url: str) -> None:
+    mine, other = Database(database_url), Database(database_url)
+    with mine.transaction() as one_of_two, mine.transaction() as another:
+        for connection in (one_of_two, another):
+            connection.execute(text("SELECT 1"))
+    kill_connections(mine, other)
+    with pytest.raises(DatabaseUnavailableError, match="terminating connection"):
+        mine.first(text("SELECT 1"), {})
+    assert mine.first(text("SELECT 1 AS found"), {}) == {"found": 1}
+    mine.close()
+    other.close()
+
+
+def test_a_first_row_that_fails_is_the_same_typed_error_and_harms_no_later_statement(database_url: str) -> None:
+    mine = Database(database_url)
+    with pytest.raises(SchemaOutOfDateError, match="nowhere"):
+        mine.first(text("SELECT 1 FROM nowhere"), {})
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        mine.first(text("SELECT 1 / 0"), {})
+    assert one(mine, "SELECT 1") == 1
+    mine.close()
 
 
 def test_a_pool_whose_connections_are_all_busy_is_a_typed_error(
