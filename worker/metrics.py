@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from wsgiref.simple_server import WSGIServer
 
 import structlog
@@ -19,7 +19,7 @@ from prometheus_client.registry import Collector
 from reelmill.ledger.bells import queued_by_model
 from reelmill.ledger.database import Database
 from reelmill.ledger.sweep import SweepReport
-from reelmill.schema import JobResult, ReelmillError
+from reelmill.schema import JobResult, ReelmillError, StageTimes
 from reelmill.settings import Settings
 from worker.errors import WorkerConfigError
 
@@ -40,13 +40,14 @@ class Metrics:
         self._ended = Counter(
             "reelmill_jobs_ended", "Attempts that ended here.", ("model", "outcome", "code"), registry=self.registry
         )
-        self._stage = Histogram(
+        stage = Histogram(
             "reelmill_stage_seconds",
             "Wall time of a succeeded job in each stage.",
             ("model", "stage"),
             buckets=STAGE_BUCKETS_S,
             registry=self.registry,
         )
+        self._stages = {each.name: stage.labels(model, each.name.removesuffix("_s")) for each in fields(StageTimes)}
         self._tokens = Counter(
             "reelmill_tokens", "Tokens of succeeded jobs.", ("model", "kind"), registry=self.registry
         )
@@ -62,11 +63,12 @@ class Metrics:
     def succeeded(self, result: JobResult, write_s: float) -> None:
         """A job's results were written, in so many seconds."""
         self._ended.labels(self._model, "succeeded", "").inc()
-        for name, seconds in asdict(replace(result.times, write_s=write_s)).items():
-            self._stage.labels(self._model, name.removesuffix("_s")).observe(seconds)
-        for words in result.generated:
-            self._tokens.labels(self._model, "prompt").inc(words.prompt_tokens)
-            self._tokens.labels(self._model, "output").inc(words.output_tokens)
+        times = replace(result.times, write_s=write_s)
+        for field, of_stage in self._stages.items():
+            of_stage.observe(getattr(times, field))
+        generated = result.generated
+        self._tokens.labels(self._model, "prompt").inc(sum(words.prompt_tokens for words in generated))
+        self._tokens.labels(self._model, "output").inc(sum(words.output_tokens for words in generated))
 
     def stopped(self, outcome: str, error: ReelmillError | None = None) -> None:
         """An attempt ended without results: failed, retried, cancelled, released or lost."""

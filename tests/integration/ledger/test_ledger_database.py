@@ -104,7 +104,9 @@ def test_a_dead_connection_takes_those_beside_it_out_of_the_pool(database_url: s
     kill_connections(mine, other)
     with pytest.raises(DatabaseUnavailableError, match="terminating connection"):
         mine.first(text("SELECT 1"), {})
-    assert mine.first(text("SELECT 1 AS found"), {}) == {"found": 1}
+    with mine.transaction() as fresh:
+        assert fresh.scalar(text("SELECT 1")) == 1
+        assert mine.first(text("SELECT 1 AS found"), {}) == {"found": 1}
     mine.close()
     other.close()
 
