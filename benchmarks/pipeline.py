@@ -3,6 +3,9 @@
 JPEGs captioned by the shapes model (`demo/model`): decoding has one core to itself, the model the other. Pictures are
 sized so that the two stages alone take about the same time; all three are measured in turns, and medians are told.
 
+The whole worker is on the model's core: its claims, hashing and writing beside the model's steps. Postgres and Redis
+are nobody's stage and run where the kernel puts them; `batch_services` is the CPU that they took.
+
 `cpu_ratio` is the same of CPU seconds: the busier side of the batch over the busier stage alone. It hardly minds what
 else runs on the machine, sees what working together costs, and not what waiting for each other does.
 """
@@ -22,8 +25,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import torch
 from PIL import Image
+from redis import Redis
 
 from benchmarks._processes import children, cpu_s
 from benchmarks.images import photo_like
@@ -36,6 +41,7 @@ from pipelines.media.types import DecodeRequest
 from pipelines.model.load import load_backend
 from pipelines.model.types import Backend
 from reelmill import Caption, Client, Generation, JobSpec, Sampling
+from reelmill.embedded import ServiceUrls
 
 MODEL = Path(__file__).parent.parent / "demo" / "model"
 DECODE_CORE, MODEL_CORE = 0, 1
@@ -48,7 +54,7 @@ SETTINGS = {"model": str(MODEL), "dtype": "float32", "decode_processes": "1", "l
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--jobs", type=int, default=96)
+    parser.add_argument("--jobs", type=int, default=192)
     parser.add_argument("--concurrency", type=int, default=16)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--engine", choices=("simple", "continuous"), default="continuous")
@@ -61,7 +67,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             backend = load_backend(str(MODEL), dtype="float32", device="cpu", engine=arguments.engine)
         with DecodePool(1) as pool:
             alone = _Alone(backend, pool, arguments.concurrency)
-            media = _balanced(alone, Path(folder), arguments.jobs)
+            media = _balanced(alone, Path(folder), arguments.jobs + arguments.concurrency)
             rounds = [_round(alone, media, folder, arguments) for _ in range(arguments.repeats)]
         backend.close()
     return {
@@ -75,6 +81,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             "model": _median(each.model.own_cpu_s for each in rounds),
             "batch_decoder": _median(each.batch.decoder_cpu_s for each in rounds),
             "batch_worker": _median(each.batch.own_cpu_s for each in rounds),
+            "batch_services": _median(each.batch.services_cpu_s for each in rounds),
         },
         "jobs": arguments.jobs,
         "engine": arguments.engine,
@@ -88,11 +95,12 @@ def _median(numbers: Iterable[float]) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _Taken:
-    """Seconds by the clock, and of CPU in the process that has the model and in its decoders."""
+    """Seconds by the clock, and of CPU in the process that has the model, in its decoders, in Postgres and Redis."""
 
     wall_s: float
     own_cpu_s: float
     decoder_cpu_s: float
+    services_cpu_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,20 +116,20 @@ class _Round:
 
 
 class _Stopwatch:
-    """Counts from now on what a process and its decoders take."""
+    """Counts from now on what a process, its decoders and the services take."""
 
-    def __init__(self, pid: int, decoders: Iterable[int]) -> None:
-        self._pid, self._decoders = pid, tuple(decoders)
-        self._before = (time.perf_counter(), *self._cpu_s())
+    def __init__(self, pid: int, decoders: Iterable[int], services: Iterable[int] = ()) -> None:
+        self._processes = ((pid,), tuple(decoders), tuple(services))
+        self._started_at = time.perf_counter()
+        self._before_s = self._cpu_s()
 
     def taken(self, wall_s: float | None = None) -> _Taken:
-        started, own_s, decoders_s = self._before
-        own_now_s, decoders_now_s = self._cpu_s()
-        clock_s = time.perf_counter() - started
-        return _Taken(clock_s if wall_s is None else wall_s, own_now_s - own_s, decoders_now_s - decoders_s)
+        clock_s = time.perf_counter() - self._started_at
+        took = [now_s - before_s for now_s, before_s in zip(self._cpu_s(), self._before_s, strict=True)]
+        return _Taken(clock_s if wall_s is None else wall_s, *took)
 
-    def _cpu_s(self) -> tuple[float, float]:
-        return cpu_s(self._pid), sum(map(cpu_s, self._decoders))
+    def _cpu_s(self) -> list[float]:
+        return [sum(map(cpu_s, some)) for some in self._processes]
 
 
 class _Alone:
@@ -184,7 +192,7 @@ def _pictures(folder: Path, count: int, side_px: int) -> list[Path]:
 
 def _round(alone: _Alone, media: Sequence[Path], folder: str, arguments: argparse.Namespace) -> _Round:
     """Decoding alone, the model alone, and the batch."""
-    decode, scenes = alone.decode(media)
+    decode, scenes = alone.decode(media[: arguments.jobs])
     model = alone.model(scenes)
     del scenes
     return _Round(decode, model, _batch(media, folder, arguments))
@@ -193,20 +201,30 @@ def _round(alone: _Alone, media: Sequence[Path], folder: str, arguments: argpars
 def _batch(media: Sequence[Path], folder: str, arguments: argparse.Namespace) -> _Taken:
     """By the clock: from the batch's acceptance to the end of its last job, as the database says."""
     variables = {**SETTINGS, "engine": arguments.engine, "concurrency": str(arguments.concurrency)}
-    with own_mill(file_roots=f'["{folder}"]', **variables), ExitStack() as running:
+    with own_mill(file_roots=f'["{folder}"]', **variables) as urls, ExitStack() as running:
         with _on_core(MODEL_CORE):
             process = running.enter_context(worker("benchmarks._serve"))
         client = Client()
-        client.submit_many(_specs(media[:2])).wait(timeout=120, progress=False)
+        # Others than the batch's, whose pictures would not be encoded again; enough that all connections are there.
+        client.submit_many(_specs(media[arguments.jobs :])).wait(timeout=120, progress=False)
         decoders = tuple(children(process.pid))
         for pid in decoders:
             _pin(pid, DECODE_CORE)
-        watch = _Stopwatch(process.pid, decoders)
-        batch = client.submit_many(_specs(media))
+        watch = _Stopwatch(process.pid, decoders, _services(urls))
+        batch = client.submit_many(_specs(media[: arguments.jobs]))
         status = batch.wait(timeout=1200, progress=False)
-        if status.succeeded != len(media) or batch.finished_at is None:
-            raise SystemExit(f"only {status.succeeded} of {len(media)} jobs succeeded")
+        if status.succeeded != arguments.jobs or batch.finished_at is None:
+            raise SystemExit(f"only {status.succeeded} of {arguments.jobs} jobs succeeded")
         return watch.taken((batch.finished_at - batch.created_at).total_seconds())
+
+
+def _services(urls: ServiceUrls) -> list[int]:
+    """The processes of Postgres and Redis that work for a batch."""
+    statement = "SELECT pid FROM pg_stat_activity WHERE backend_type IN ('client backend', 'walwriter')"
+    with psycopg.connect(urls.database_url) as connection:
+        mine = connection.info.backend_pid
+        pids = [pid for (pid,) in connection.execute(statement) if pid != mine]
+    return [*pids, int(Redis.from_url(urls.redis_url).info("server")["process_id"])]
 
 
 def _specs(media: Sequence[Path]) -> Iterator[JobSpec]:
