@@ -18,8 +18,10 @@ from pipelines.media.sampling import (
     plan_scenes,
     plan_segments,
 )
-from pipelines.media.tiling import TilePlan, cut_tiles, plan_media
-from pipelines.media.types import DecodedMedia, DecodedSegment, DecodeRequest, Frame, Tiles
+from pipelines.media.spare_threads import spare_threads
+from pipelines.media.tile_cutter import TileCutter
+from pipelines.media.tiling import TilePlan, plan_media
+from pipelines.media.types import DecodedMedia, DecodedSegment, DecodeLimits, DecodeRequest, Frame, MediaInfo, Tiles
 
 NewTiles = Callable[[int, int], Tiles]
 """(tiles, side in pixels) to a uint8 array [tiles, side, side, 3] to be filled."""
@@ -40,8 +42,14 @@ def extract(request: DecodeRequest, new_tiles: NewTiles | None = None) -> Decode
         segments = _plan_segments(reader, request, plan)
         frame_count = sum(len(segment.indices) for segment in segments)
         tiles = (new_tiles or _plain_tiles)(frame_count * plan.tile_count, plan.tile_size)
-        frames = _read_frames(reader, segments, plan, tiles)
+        with TileCutter(plan, tiles, _threads(reader.info, request.limits)) as cutter:
+            frames = _read_frames(reader, segments, plan, cutter)
         return DecodedMedia(reader.info, _placed(segments, frames), tiles, reader.decode_errors)
+
+
+def _threads(info: MediaInfo, limits: DecodeLimits) -> int:
+    """An image is one picture: there is nothing to decode beside it."""
+    return spare_threads(limits, info.width, info.height) if info.kind == "video" else 1
 
 
 def _plain_tiles(tile_count: int, side: int) -> Tiles:
@@ -72,18 +80,16 @@ def _scenes(reader: FrameReader, request: DecodeRequest, max_frames: int) -> tup
 
 
 def _read_frames(
-    reader: FrameReader, segments: tuple[PlannedSegment, ...], plan: TilePlan, tiles: Tiles
+    reader: FrameReader, segments: tuple[PlannedSegment, ...], plan: TilePlan, cutter: TileCutter
 ) -> list[Frame]:
     indices = tuple(chain.from_iterable(segment.indices for segment in segments))
     frames: list[Frame] = []
     for read in reader.read(indices, plan.sheet if plan.resize == "fast" else None):
-        start = len(frames) * plan.tile_count
-        out = tiles[start : start + plan.tile_count]
         if frames and read.index == frames[-1].index:
             # The same frame again: short videos are sampled more often than they have frames.
-            out[:] = tiles[start - plan.tile_count : start]
+            cutter.repeat()
         else:
-            cut_tiles(read.picture, plan, out)
+            cutter.cut(read.picture)
         frames.append(Frame(read.index, read.timestamp_s, plan.tile_count))
     return frames
 

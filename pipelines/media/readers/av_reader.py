@@ -27,6 +27,7 @@ class AvReader:
         self._careful = CarefulDecoder(video)
         self._skipping = SkippingDecoder(video) if video.index.times else None
         self._reformatter = VideoReformatter()
+        self._threads = video.source.limits.threads
 
     @property
     def decode_errors(self) -> int:
@@ -81,6 +82,7 @@ class AvReader:
         width, height = size.width, size.height
         if quarter_turns % 2:
             width, height = height, width
-        rgb = self._reformatter.reformat(placed.frame, width, height, "rgb24")
+        # Left to itself, FFmpeg would take all cores.
+        rgb = self._reformatter.reformat(placed.frame, width, height, "rgb24", threads=self._threads)
         pixels = cast(Rgb, rgb.to_ndarray())
         return np.ascontiguousarray(np.rot90(pixels, quarter_turns)) if quarter_turns else pixels

@@ -14,6 +14,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from pipelines.media.readers.frame_threads import sound_decoder
 from pipelines.media.readers.nonreference import may_skip_nonreference
 from pipelines.media.readers.packet_index import Keyframe, PacketIndex
 from pipelines.media.readers.placed_frame import PlacedFrame
@@ -52,7 +53,7 @@ class SkippingDecoder:
 
     def __init__(self, video: VideoFile) -> None:
         self._video = video
-        self._context = video.stream.codec_context
+        self._context = sound_decoder(video)
         self._skips = may_skip_nonreference(self._context)
 
     def read(self, stretch: Stretch) -> Iterator[PlacedFrame]:

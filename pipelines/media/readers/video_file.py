@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 
 import av
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Discard, Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -28,6 +29,8 @@ INDEX_OPTIONS = {"probesize": "32", "analyzeduration": "0", "fflags": "+noparse"
 """For packets that may be blank: nothing is to be learnt from them, and a parser would unmake keyframes."""
 BLANK_INDEXED_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 """A sample of theirs is a packet and a frame, whatever is in it."""
+FRAME_THREADED_CODECS = frozenset({"h264", "hevc"})
+"""Their stream's own decoder has one thread, whatever there are: concealed damage looks the same with any number."""
 FALLBACK_FPS = 25.0
 """For streams that tell neither a rate nor a duration."""
 
@@ -37,6 +40,7 @@ class VideoFile:
     """A video that has shown its first frame.
 
     Attributes:
+        first_packet: that with which decoding starts.
         index: its packets; `info.frame_count` counts them.
         pixel_format: FFmpeg's name, `yuv420p` for most.
     """
@@ -45,6 +49,7 @@ class VideoFile:
     container: InputContainer
     stream: VideoStream
     info: MediaInfo
+    first_packet: Packet[VideoStream]
     index: PacketIndex
     pixel_format: str
 
@@ -84,12 +89,12 @@ def open_video(source: MediaSource) -> VideoFile:
     try:
         stream = _video_stream(source, container)
         first = _first_frame(source, container, stream)
-        check_pixels(source, first.width, first.height)
+        check_pixels(source, first.frame.width, first.frame.height)
         _read_alone(source, container, stream)
         indexed = _index_blanked(source, stream) if source.ranged else _index(source, container, stream)
         check_frame_count(source, indexed.index.frame_count)
-        info = _describe(source, stream, first, indexed)
-        return VideoFile(source, container, stream, info, indexed.index, first.format.name)
+        info = _describe(source, stream, first.frame, indexed)
+        return VideoFile(source, container, stream, info, first.packet, indexed.index, first.frame.format.name)
     except BaseException:
         container.close()
         raise
@@ -127,7 +132,8 @@ def _video_stream(source: MediaSource, container: InputContainer) -> VideoStream
         raise MediaError("its video codec is unknown", subject=source.name, next_step="Re-encode the file")
     check_pixels(source, stream.codec_context.width, stream.codec_context.height)
     check_frame_count(source, stream.frames)
-    stream.codec_context.thread_count = source.limits.threads
+    frame_threaded = stream.codec_context.codec.canonical_name in FRAME_THREADED_CODECS
+    stream.codec_context.thread_count = 1 if frame_threaded else source.limits.threads
     stream.codec_context.options = {"max_pixels": str(source.limits.max_pixels)}
     return stream
 
@@ -139,13 +145,23 @@ def _read_alone(source: MediaSource, container: InputContainer, stream: VideoStr
             other.discard = Discard.all
 
 
-def _first_frame(source: MediaSource, container: InputContainer, stream: VideoStream) -> VideoFrame:
+@dataclass(frozen=True, slots=True, eq=False)
+class _First:
+    """The first packet, and the first frame, which may have come of a later one."""
+
+    packet: Packet[VideoStream]
+    frame: VideoFrame
+
+
+def _first_frame(source: MediaSource, container: InputContainer, stream: VideoStream) -> _First:
     reason = "none of its packets decodes"
+    first: Packet[VideoStream] | None = None
     try:
         for packet in container.demux(stream):
+            first = first or packet
             try:
                 for frame in packet.decode():
-                    return frame
+                    return _First(first, frame)
             except MemoryError:
                 raise
             except av.FFmpegError as error:
