@@ -15,6 +15,7 @@ from pipelines.media.readers.expectation import expect_frames
 from pipelines.media.readers.placed_frame import PlacedFrame
 from pipelines.media.readers.skipping_decoder import SkippingDecoder, UnsoundVideoError, stretches
 from pipelines.media.readers.video_file import VideoFile
+from pipelines.media.spare_threads import spare_threads
 from pipelines.media.tiling import Rgb, Size
 
 
@@ -27,7 +28,7 @@ class AvReader:
         self._careful = CarefulDecoder(video)
         self._skipping = SkippingDecoder(video) if video.index.times else None
         self._reformatter = VideoReformatter()
-        self._threads = video.source.limits.threads
+        self._threads = spare_threads(video.source.limits, video.info.width, video.info.height)
 
     @property
     def decode_errors(self) -> int:

@@ -1,8 +1,10 @@
 """Several frames at a time: the pixels, the errors and the memory are those of one at a time."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from av.codec.context import ThreadType
@@ -11,12 +13,14 @@ from media.synthesis import FRAMES, Clip, write_clip
 from media.test_readers import with_damaged_packets
 from media.test_skipping import reader_of
 from pipelines.errors import MediaError
+from pipelines.media.decode import DecodePool
 from pipelines.media.readers.frame_threads import sound_decoder
 from pipelines.media.readers.video_file import open_video
 from pipelines.media.source import open_source
 from pipelines.media.spare_threads import spare_threads
-from pipelines.media.types import DecodeLimits
+from pipelines.media.types import DecodeLimits, DecodeRequest
 
+LARGE_FRAMES = 12
 WANTED = (2, 7, 19, 20, 33, 46)
 GIB = 2**30
 HEVC_LONG_GOP = Clip("libx265", options={"x265-params": "log-level=none:keyint=48:bframes=3"})
@@ -85,6 +89,35 @@ def test_h264_and_hevc_are_decoded_several_frames_at_a_time_where_there_are_thre
 
 def test_large_pictures_get_fewer_threads_and_small_ones_all() -> None:
     assert spare_threads(DecodeLimits(threads=8, memory_bytes=4 * GIB), 1920, 1080) == 8
-    assert spare_threads(DecodeLimits(threads=8, memory_bytes=GIB), 3840, 2160) == 2
-    assert spare_threads(DecodeLimits(threads=8, memory_bytes=GIB), 8192, 8192) == 1
+    assert spare_threads(DecodeLimits(threads=8, memory_bytes=GIB), 1920, 1080) == 5
+    assert spare_threads(DecodeLimits(threads=8, memory_bytes=4 * GIB), 8192, 8192) == 1
+    assert spare_threads(DecodeLimits(threads=8, memory_bytes=GIB // 4), 1920, 1080) == 1
     assert spare_threads(DecodeLimits(threads=1, memory_bytes=4 * GIB), 64, 64) == 1
+
+
+@pytest.mark.parametrize("memory_mb", [256, 1024])
+def test_idle_cores_do_not_make_a_video_need_more_memory_than_it_may_have(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, request_for: Callable[..., DecodeRequest], memory_mb: int
+) -> None:
+    path = large_clip(tmp_path / "large.mp4")
+    limits = DecodeLimits(memory_bytes=memory_mb * 2**20)
+    request = request_for(path, limits=limits, num_segments=LARGE_FRAMES)
+    with DecodePool(1) as pool:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
+        alone = pool.decode(request)
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+        together = pool.decode(request)
+    np.testing.assert_array_equal(together.tiles, alone.tiles)
+    assert together.decode_errors == alone.decode_errors == 0
+
+
+def large_clip(path: Path) -> Path:
+    """1080p, every frame another."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=24, options={"preset": "ultrafast", "bf": "2", "refs": "4"})
+        stream.width, stream.height, stream.pix_fmt = 1920, 1080, "yuv420p"
+        for number in range(LARGE_FRAMES):
+            pixels = np.full((1080, 1920, 3), number * 20, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+        container.mux(stream.encode())
+    return path
