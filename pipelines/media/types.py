@@ -42,7 +42,7 @@ class TilingSpec:
 class DecodeLimits:
     """What one file may cost. Bytes, pixels (width × height of a frame), frames, seconds of wall time, threads.
 
-    A thread more is a few pictures more in memory, and processes scale better: more than one is for cores that are free.
+    A thread more is some pictures more in memory, and processes scale better: more than one is for free cores.
     Where they would not fit into `memory_bytes`, fewer are used.
     """
 

@@ -9,6 +9,7 @@ import av
 from av.container import InputContainer
 from av.packet import Packet
 from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -19,6 +20,7 @@ from pipelines.media.readers.packet_index import Keyframe, PacketIndex, index_pa
 from pipelines.media.readers.payload import find_payload
 from pipelines.media.readers.transport_damage import transport_damage
 from pipelines.media.source import MediaSource
+from pipelines.media.spare_threads import spare_threads
 from pipelines.media.types import MediaInfo
 
 READ_BUFFER_BYTES = 256 * 1024
@@ -132,10 +134,15 @@ def _video_stream(source: MediaSource, container: InputContainer) -> VideoStream
         raise MediaError("its video codec is unknown", subject=source.name, next_step="Re-encode the file")
     check_pixels(source, stream.codec_context.width, stream.codec_context.height)
     check_frame_count(source, stream.frames)
-    frame_threaded = stream.codec_context.codec.canonical_name in FRAME_THREADED_CODECS
-    stream.codec_context.thread_count = 1 if frame_threaded else source.limits.threads
+    stream.codec_context.thread_count = _own_threads(source, stream.codec_context)
     stream.codec_context.options = {"max_pixels": str(source.limits.max_pixels)}
     return stream
+
+
+def _own_threads(source: MediaSource, context: VideoCodecContext) -> int:
+    if context.codec.canonical_name in FRAME_THREADED_CODECS:
+        return 1
+    return spare_threads(source.limits, context.width, context.height)
 
 
 def _read_alone(source: MediaSource, container: InputContainer, stream: VideoStream) -> None:
