@@ -95,6 +95,19 @@ def test_only_the_index_and_the_wanted_groups_of_pictures_are_read(long: Long, r
     assert ranges.read_bytes < 0.35 * ranges.size_bytes
 
 
+@pytest.mark.parametrize("name", ["long_gop.mp4", "hevc.mp4"])
+def test_more_threads_ask_for_the_same_bytes(long: Long, request_for: Requests, name: str) -> None:
+    path = long(name, "index_last")
+    asked, media = [], []
+    for threads in (1, 3):
+        ranges = MemoryRanges(path.read_bytes())
+        request = request_for(path, num_segments=6, limits=DecodeLimits(threads=threads))
+        media.append(extract(by_ranges(request, ranges)))
+        asked.append(ranges.asked)
+    assert asked[0] == asked[1]
+    assert_equal(*media)
+
+
 @pytest.mark.parametrize("name", ["h264.mkv", "h264.ts", "vp9.webm", "mpeg4.avi"])
 def test_other_containers_are_asked_for_whole(clip: Callable[[str], Path], request_for: Requests, name: str) -> None:
     data = clip(name).read_bytes()
