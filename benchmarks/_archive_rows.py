@@ -108,19 +108,23 @@ SELECT id, 0, 2, 0, 'the ' || label, 0, 0, CASE WHEN object % 10 = 0 THEN 1.5 EN
        '<ref>' || label || '</ref><box>[[100, 200, 300, 400]]</box>', '', 'stop', 3328, 24
 FROM (SELECT ARRAY['person', 'car', 'dog', 'truck', 'bicycle', 'bird', 'cat', 'sign'] AS labels) AS words, numbered,
      LATERAL (SELECT labels[1 + floor(random() ^ 2 * 8 + i * 0)] AS label) AS found
-WHERE state = 'succeeded' AND i % 4 = 0
+WHERE state = 'succeeded' AND i % %(one_in)s = 0
 """
 _BOXES = """
 INSERT INTO boxes (job_id, segment, task, grounding, ordinal, phrase, label, media_ordinal, frame_index, timestamp_s,
                    x1, y1, x2, y2, x1_px, y1_px, x2_px, y2_px)
 SELECT job_id, segment, task, ordinal, box, phrase, substr(phrase, 5), 0, frame_index, timestamp_s,
        100 + box, 200, 300, 400, 192 + box, 216, 576, 432
-FROM groundings, generate_series(0, 1) AS boxes(box)
+FROM groundings, LATERAL generate_series(1, floor(%(each)s + random() + 0 * ordinal)::integer) AS boxes(box)
 """
 
 
-def fill(url: str, rows: int) -> None:
-    """Fill a migrated, empty ledger with `rows` jobs and what they found; indexes are built afterwards."""
+def fill(url: str, rows: int, boxes: int | None = None) -> None:
+    """Fill a migrated, empty ledger with `rows` jobs and what they found; indexes are built afterwards.
+
+    Every fourth job found two boxes of a phrase; with `boxes` every job found some, that many together (within a
+    thousandth).
+    """
     with psycopg.connect(url, autocommit=True) as connection:
         # Checked row by row, foreign keys would take longer than all the rest; these rows cannot break them.
         for setting in ("session_replication_role = replica", "synchronous_commit = off", "work_mem = '256MB'"):
@@ -128,8 +132,10 @@ def fill(url: str, rows: int) -> None:
         with _indexes_afterwards(connection):
             connection.execute("SELECT setseed(0.5)")
             connection.execute(_NUMBERED.replace("%(rows)s", str(rows)).replace("%%", "%"))
-            for statement in (_BATCHES, _JOBS, _MEDIA, _SEGMENTS, _CAPTIONS, _ANSWERS, _GROUNDINGS, _BOXES):
+            for statement in (_BATCHES, _JOBS, _MEDIA, _SEGMENTS, _CAPTIONS, _ANSWERS):
                 connection.execute(statement)
+            grounded = connection.execute(_GROUNDINGS.replace("%(one_in)s", "1" if boxes else "4")).rowcount
+            connection.execute(_BOXES.replace("%(each)s", str(boxes / max(grounded, 1) if boxes else 2)))
             connection.execute("DROP TABLE numbered")
         connection.execute("VACUUM (ANALYZE)")
 

@@ -34,13 +34,14 @@ MAX_WAL = "8GB"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=100_000, help="jobs; each has media, segment and caption")
+    parser.add_argument("--boxes", type=int, help="of all jobs together; without it every fourth job has two")
     parser.add_argument("--repeats", type=int, default=20)
     parser.add_argument("--url", help="of a ledger that is filled already")
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
-    with filled(arguments.rows, arguments.url) as (url, fill_s):
-        return {"rows": arguments.rows, "fill_s": fill_s, **measure(url, repeats=arguments.repeats)}
+    with filled(arguments.rows, arguments.url, arguments.boxes) as (url, fill_s):
+        return {"rows": arguments.rows, "boxes": arguments.boxes, "fill_s": fill_s, **measure(url, repeats=arguments.repeats)}
 
 
 def measure(url: str, *, repeats: int = 20) -> dict[str, Any]:
@@ -80,8 +81,11 @@ def _share(taken: list[float], share: float) -> float:
 
 
 @contextmanager
-def filled(rows: int, url: str | None = None) -> Iterator[tuple[str, float | None]]:
-    """The URL of a ledger with `rows` worked jobs, and the seconds it took to fill; `url` is one that is filled already."""
+def filled(rows: int, url: str | None = None, boxes: int | None = None) -> Iterator[tuple[str, float | None]]:
+    """The URL of a ledger with `rows` worked jobs, and the seconds it took to fill; `url` is one that is filled already.
+
+    `boxes`: see `fill`.
+    """
     if url:
         yield url, None
         return
@@ -91,5 +95,5 @@ def filled(rows: int, url: str | None = None) -> Iterator[tuple[str, float | Non
             connection.execute("SELECT pg_reload_conf()")
         upgrade(urls.database_url)
         started = time.perf_counter()
-        fill(urls.database_url, rows)
+        fill(urls.database_url, rows, boxes)
         yield urls.database_url, round(time.perf_counter() - started, 1)
