@@ -41,7 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
     with filled(arguments.rows, arguments.url, arguments.boxes) as (url, fill_s):
-        return {"rows": arguments.rows, "boxes": arguments.boxes, "fill_s": fill_s, **measure(url, repeats=arguments.repeats)}
+        return {
+            "rows": arguments.rows,
+            "boxes": arguments.boxes,
+            "fill_s": fill_s,
+            **measure(url, repeats=arguments.repeats),
+        }
 
 
 def measure(url: str, *, repeats: int = 20) -> dict[str, Any]:
@@ -82,9 +87,9 @@ def _share(taken: list[float], share: float) -> float:
 
 @contextmanager
 def filled(rows: int, url: str | None = None, boxes: int | None = None) -> Iterator[tuple[str, float | None]]:
-    """The URL of a ledger with `rows` worked jobs, and the seconds it took to fill; `url` is one that is filled already.
+    """The URL of a ledger with `rows` worked jobs, and the seconds it took to fill.
 
-    `boxes`: see `fill`.
+    `url` is one that is filled already; `boxes`: see `fill`.
     """
     if url:
         yield url, None

@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from reelmill.frame import Frame
     from reelmill.job import Job
     from reelmill.job_results import JobResults, StoredMedia
+    from reelmill.ledger.exports import ExportedFile, ExportView
     from reelmill.ledger.forget import ForgetReport
     from reelmill.ledger.imports import ImportedLine
     from reelmill.ledger.notifications import NotificationView
@@ -105,6 +106,8 @@ __all__ = [
     "DatabaseUnavailableError",
     "EmbeddedServicesError",
     "ExportError",
+    "ExportView",
+    "ExportedFile",
     "ForgetReport",
     "Frame",
     "FrameRef",
@@ -166,6 +169,7 @@ _ON_DEMAND = {
     "AsyncSchedule": "reelmill.async_schedule",
     "Batch": "reelmill.batch",
     "Client": "reelmill.client",
+    **dict.fromkeys(("ExportedFile", "ExportView"), "reelmill.ledger.exports"),
     "ForgetReport": "reelmill.ledger.forget",
     "Frame": "reelmill.frame",
     "ImportedLine": "reelmill.ledger.imports",

@@ -12,11 +12,13 @@ from uuid import UUID
 from reelmill.batch import Batch
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
+from reelmill.ledger.exports import ExportView
 from reelmill.ledger.imports import ImportedLine
 from reelmill.ledger.notifications import NotificationView
 from reelmill.ledger.scans import ScanView
 from reelmill.ledger.stages import BatchStages
 from reelmill.ledger.views import BatchState, BatchStatus, BatchView, JobError
+from reelmill.schema.export import ExportFormat
 from reelmill.waiting import wait_until_async
 
 if TYPE_CHECKING:
@@ -87,6 +89,14 @@ class AsyncBatch:
     async def notifications(self) -> tuple[NotificationView, ...]:
         """As `Batch.notifications`."""
         return await asyncio.to_thread(self._batch.notifications)
+
+    async def export_to(self, prefix: str, export_format: ExportFormat = "parquet") -> UUID:
+        """As `Batch.export_to`."""
+        return await asyncio.to_thread(self._batch.export_to, prefix, export_format)
+
+    async def exports(self) -> tuple[ExportView, ...]:
+        """As `Batch.exports`."""
+        return await asyncio.to_thread(self._batch.exports)
 
     async def cancel(self) -> int:
         """As `Batch.cancel`."""

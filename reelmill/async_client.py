@@ -22,6 +22,7 @@ from reelmill.ledger.search import Kind, SearchHit
 from reelmill.ledger.workers import WorkerView
 from reelmill.retention import Age
 from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, JobState, PrefixSpec, Sampling, Task
+from reelmill.schema.export import ExportFormat
 from reelmill.schema.schedule import CatchUp, Overlap
 from reelmill.uris import MediaReference
 
@@ -85,10 +86,15 @@ class AsyncClient:
         *,
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
+        export_to: str | None = None,
+        export_format: ExportFormat = "parquet",
     ) -> AsyncBatch:
         """As `Client.submit_many`; `specs` is iterated in another thread."""
         client = await self._client()
-        return AsyncBatch(await asyncio.to_thread(client.submit_many, specs, name=name, labels=labels))
+        batch = await asyncio.to_thread(
+            client.submit_many, specs, name=name, labels=labels, export_to=export_to, export_format=export_format
+        )
+        return AsyncBatch(batch)
 
     @overload
     async def submit_prefix(
@@ -150,6 +156,8 @@ class AsyncClient:
         overlap: Overlap | str = Overlap.SKIP,
         catch_up: CatchUp | str = CatchUp.LATEST,
         webhook: str | None = None,
+        export_to: str | None = None,
+        export_format: ExportFormat = "parquet",
         replace: bool = False,
     ) -> AsyncSchedule:
         """As `Client.add_schedule`."""
@@ -163,6 +171,8 @@ class AsyncClient:
             overlap=overlap,
             catch_up=catch_up,
             webhook=webhook,
+            export_to=export_to,
+            export_format=export_format,
             replace=replace,
         )
         return AsyncSchedule(schedule)

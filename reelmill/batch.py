@@ -11,7 +11,8 @@ from uuid import UUID
 from reelmill import export
 from reelmill.export import FilePath
 from reelmill.job_results import JobResults
-from reelmill.ledger import cancel, notifications, results, views
+from reelmill.ledger import cancel, exports, notifications, results, views
+from reelmill.ledger.exports import ExportView
 from reelmill.ledger.imports import ImportedLine, line_problems
 from reelmill.ledger.notifications import NotificationView
 from reelmill.ledger.obstacles import queued_for_models
@@ -22,6 +23,8 @@ from reelmill.mill import Mill
 from reelmill.obstacle import Obstacles
 from reelmill.openai_export import to_openai
 from reelmill.progress import batch_progress
+from reelmill.schema.export import ExportFormat
+from reelmill.specs import export_spec
 from reelmill.uris import check_webhook
 from reelmill.waiting import Watch, wait_until
 
@@ -143,6 +146,27 @@ class Batch:
     def notifications(self) -> tuple[NotificationView, ...]:
         """The URLs given to `notify`, and whether they were told."""
         return notifications.list_notifications(self._mill.database, self._id)
+
+    def export_to(self, prefix: str, export_format: ExportFormat = "parquet") -> UUID:
+        """Leave the results as files below a prefix once the batch is done, at once if it is; returns the export's id.
+
+            batch.export_to("s3://bucket/results/")
+
+        A worker (or `reelmill housekeep`) writes them, where its REELMILL_EXPORT_PREFIXES allow it, in the folder
+        `batch=ID/` below the prefix: `part-00000.parquet`, …, and `_SUCCESS` when all are there. The same prefix twice
+        is once; an export that was given up goes on where it stopped. What is retried afterwards is not in them.
+
+        Args:
+            export_format: `parquet` (as `to_parquet`) or `jsonl` (as `to_jsonl`).
+
+        Raises:
+            SpecError: neither s3:// nor file://, no such format, or the results go there in the other one already.
+        """
+        return exports.add_export(self._mill.database, self._id, export_spec(prefix, export_format))
+
+    def exports(self) -> tuple[ExportView, ...]:
+        """Where the results go as files, and how far that is."""
+        return exports.list_exports(self._mill.database, self._id)
 
     def cancel(self) -> int:
         """Cancel what has not ended: at once when queued, within a heartbeat when running. Returns how many jobs.

@@ -29,9 +29,10 @@ from reelmill.mill import Mill
 from reelmill.retention import Age, forget, objects_of, purge_jobs, purge_spec
 from reelmill.schedule import Schedule
 from reelmill.schema import DEFAULT_MODEL, Generation, JobSpec, JobState, PrefixSpec, Sampling, Task
+from reelmill.schema.export import ExportFormat, ExportSpec
 from reelmill.schema.schedule import CatchUp, Overlap
 from reelmill.settings import settings
-from reelmill.specs import checked_specs, job_spec, prefix_spec, schedule_spec
+from reelmill.specs import checked_specs, export_spec, job_spec, prefix_spec, schedule_spec, without_export
 from reelmill.uris import MediaReference
 from reelmill.urls import find_urls
 
@@ -110,16 +111,22 @@ class Client:
         *,
         name: str | None = None,
         labels: Mapping[str, str] | None = None,
+        export_to: str | None = None,
+        export_format: ExportFormat = "parquet",
     ) -> Batch:
         """Accept many jobs as one batch: all of them or, after an error, none. `specs` is streamed.
 
         A job whose client token is known already is not made again, and stays in the batch that it was made in.
 
+        Args:
+            export_to, export_format: leave the results there as files when the batch is done; see Batch.export_to.
+
         Raises:
             SpecError: says which spec, which field, and why.
             DatabaseUnavailableError: nothing was accepted.
         """
-        batch = NewBatch(name=name, labels=dict(labels or {}))
+        export = None if export_to is None else export_spec(export_to, export_format)
+        batch = NewBatch(name=name, labels=dict(labels or {}), export=export)
         accepted = submit_jobs(self._mill.database, checked_specs(specs), batch=batch, collect_ids=False)
         self._mill.ring(accepted.models, accepted.accepted)
         return Batch(self._mill, batch.id)
@@ -147,18 +154,20 @@ class Client:
         Args:
             prefix: `s3://bucket/start-of-keys`, or `file:///directory` (workers need it among their file roots).
             dry_run: list it from here and now (boto3 and credentials are needed), and only tell what would be done.
-            options: see PrefixSpec: `tasks`, `include`, `exclude`, `since`, `only_new`, `dedupe`, `limit`, …
+            options: see PrefixSpec: `tasks`, `include`, `exclude`, `since`, `only_new`, `dedupe`, `limit`, …;
+                `export_to` and `export_format` as in `submit_many`.
 
         Raises:
             SpecError: names the field and the reason (UnknownModelError among them).
             ArchiveError: a dry run cannot list it. Otherwise that is told by `batch.scan`, and by waiting.
             DatabaseUnavailableError: not accepted.
         """
-        spec = prefix_spec(prefix, options)
+        export, asked = without_export(options)
+        spec = prefix_spec(prefix, asked)
         if dry_run:
             listing = open_listing(spec.prefix, endpoint_url=settings().s3_endpoint_url, file_roots=None)
             return preview_prefix(self._mill.database, spec, listing)
-        batch = NewBatch(name=name, labels=spec.labels)
+        batch = NewBatch(name=name, labels=spec.labels, export=export)
         start_scan(self._mill.database, spec, batch)
         return Batch(self._mill, batch.id)
 
@@ -173,13 +182,14 @@ class Client:
         Args:
             source: a local path, `file://…` or `s3://…`; it is read here.
             strict: a bad line is an error. Otherwise `batch.line_problems()` tells of it, with its number.
-            options: what the lines do not say themselves: `tasks`, `model`, …
+            options: what the lines do not say themselves: `tasks`, `model`, …; and `export_to` as in `submit_many`.
 
         Raises:
             ManifestError: it cannot be read, no line is of use, or a line is bad and `strict`. Nothing was accepted.
             SpecError, DatabaseUnavailableError: likewise.
         """
-        return self._import(LinesFile(source, "manifest", options, strict), name)
+        export, asked = without_export(options)
+        return self._import(LinesFile(source, "manifest", asked, strict), name, export)
 
     def submit_openai_batch(
         self, source: Source, *, name: str | None = None, strict: bool = False, **options: Unpack[OpenAIOptions]
@@ -192,10 +202,11 @@ class Client:
 
         Raises: as `submit_manifest`.
         """
-        return self._import(LinesFile(source, "openai", options, strict), name)
+        export, asked = without_export(options)
+        return self._import(LinesFile(source, "openai", asked, strict), name, export)
 
-    def _import(self, file: LinesFile, name: str | None) -> Batch:
-        batch = NewBatch(name=name, labels=dict(file.template.get("labels") or {}))
+    def _import(self, file: LinesFile, name: str | None, export: ExportSpec | None) -> Batch:
+        batch = NewBatch(name=name, labels=dict(file.template.get("labels") or {}), export=export)
         accepted = file.submit(self._mill.database, batch)
         self._mill.ring(accepted.models, accepted.accepted)
         return Batch(self._mill, batch.id)
@@ -226,6 +237,8 @@ class Client:
         overlap: Overlap | str = Overlap.SKIP,
         catch_up: CatchUp | str = CatchUp.LATEST,
         webhook: str | None = None,
+        export_to: str | None = None,
+        export_format: ExportFormat = "parquet",
         replace: bool = False,
     ) -> Schedule:
         """Submit a prefix again and again: each run is a batch of the objects that are new or changed by then.
@@ -238,6 +251,7 @@ class Client:
             overlap: "skip" refuses a run while the last batch is not done, "allow" starts it.
             catch_up: what becomes of runs that came due while no worker was alive: "latest", "none" or "all" of them.
             webhook: a URL that is told when the batch of a run is done; see Batch.notify.
+            export_to, export_format: each run leaves its results there as files; see Batch.export_to.
             replace: change the schedule of this name, if there is one.
 
         Raises:
@@ -253,6 +267,7 @@ class Client:
                 "overlap": overlap,
                 "catch_up": catch_up,
                 "webhook": webhook,
+                "export": None if export_to is None else export_spec(export_to, export_format),
             }
         )
         add_schedule(self._mill.database, spec, replace=replace)

@@ -27,7 +27,8 @@ ReelmillError
 │   └── ScanStalledError         whoever listed it was lost, again and again
 ├── AddressError                 the live page's port is taken, or its host is none of this machine's
 ├── PictureError                 a frame cannot be shown: its media is gone, replaced or unreadable from here
-└── ExportError                  a file cannot be written
+├── ExportError                  a file cannot be written
+└── ExportStalledError           whoever wrote a batch's results below a prefix was lost, again and again
 """
 
 from __future__ import annotations
@@ -153,3 +154,8 @@ class PictureError(ReelmillError):
 
 class ExportError(ReelmillError):
     code = "export_failed"
+
+
+class ExportStalledError(ReelmillError):
+    code = "export_stalled"
+    advice = "Look at the logs of the workers, then `reelmill export-to` again: it goes on where it stopped"

@@ -12,7 +12,7 @@ from dataclasses import fields
 from functools import cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import UUID
 
 from pydantic import TypeAdapter, ValidationError
@@ -42,12 +42,22 @@ def export(results: Results, path: FilePath) -> int:
 
 def to_jsonl(results: Results, path: FilePath) -> int:
     """One line per job: all of JobResults as JSON, as `reelmill results --json` prints it. Returns the lines."""
-    count = 0
     with whole_file(path) as scratch, scratch.open("wb") as file:
-        for found in results:
-            file.write(_adapter().dump_json(found) + b"\n")
-            count += 1
+        return write_jsonl(results, file)
+
+
+def write_jsonl(results: Results, file: BinaryIO) -> int:
+    """`to_jsonl` into an open file."""
+    count = 0
+    for found in results:
+        file.write(json_line(found) + b"\n")
+        count += 1
     return count
+
+
+def json_line(found: JobResults) -> bytes:
+    """A job's results as JSON, without the line's end."""
+    return _adapter().dump_json(found)
 
 
 def read_jsonl(path: FilePath) -> Iterator[JobResults]:

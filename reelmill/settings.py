@@ -7,10 +7,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from reelmill.errors import SettingsError
+from reelmill.errors import SettingsError, SpecError
+from reelmill.schema.export import ExportSpec
 
 PREFIX = "REELMILL_"
 MIB = 2**20
@@ -80,6 +81,10 @@ class Settings(BaseSettings):
     housekeeping_s: float = Field(default=5.0, gt=0)
     scan_archives: bool = True
     """Workers list archives too; false leaves all of it to `reelmill housekeep`."""
+    export_prefixes: tuple[str, ...] = ()
+    """Below which results may be left as files; none by default. JSON list: ["s3://bucket/results/"]; file:/// too."""
+    write_exports: bool = True
+    """Workers write those files too; false leaves all of them to `reelmill housekeep`."""
     drain_s: float = Field(default=30.0, ge=0)
     """Seconds that running jobs get to end after SIGTERM."""
     health_dir: Path | None = None
@@ -126,6 +131,15 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
     log_format: str = "auto"
     """auto (lines on a terminal, JSON elsewhere), json, console."""
+
+    @field_validator("export_prefixes")
+    @classmethod
+    def _folders(cls, prefixes: tuple[str, ...]) -> tuple[str, ...]:
+        """With a slash at the end: s3://bucket/results is not to mean s3://bucket/results-of-others/ as well."""
+        try:
+            return tuple(ExportSpec(prefix=prefix).prefix for prefix in prefixes)
+        except SpecError as error:
+            raise ValueError(error.message) from None
 
 
 def load_settings() -> Settings:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import NoneType
-from typing import Any
+from typing import Any, cast
 
 from pydantic import ValidationError
 
 from reelmill.errors import SpecError
 from reelmill.schema import JobSpec, PrefixSpec
+from reelmill.schema.export import ExportFormat, ExportSpec
 from reelmill.schema.frozen import spec_error
 from reelmill.schema.schedule import ScheduleSpec
 from reelmill.uris import check_uri, media_uris
@@ -37,6 +38,18 @@ def schedule_spec(fields: Mapping[str, Any]) -> ScheduleSpec:
         return ScheduleSpec.model_validate(fields)
     except ValidationError as error:
         raise spec_error(error) from None
+
+
+def export_spec(prefix: str, export_format: str) -> ExportSpec:
+    """Validate where results are to go. Raises SpecError, which names the field and the reason."""
+    return ExportSpec(prefix=prefix, format=cast("ExportFormat", export_format))
+
+
+def without_export(options: Mapping[str, Any]) -> tuple[ExportSpec | None, dict[str, Any]]:
+    """Where the results are to go by `export_to` and `export_format`, and the other options. Raises SpecError."""
+    rest = dict(options)
+    prefix, export_format = rest.pop("export_to", None), rest.pop("export_format", "parquet")
+    return (None if prefix is None else export_spec(prefix, export_format)), rest
 
 
 def prefix_spec(prefix: str, fields: Mapping[str, Any]) -> PrefixSpec:

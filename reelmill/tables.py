@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from reelmill.export import COLUMNS, FilePath, Results, all_rows, plain, whole_file
 from reelmill.extras import extra
@@ -28,11 +28,17 @@ def to_parquet(results: Results, path: FilePath) -> int:
         MissingExtraError: pyarrow is not installed.
         ExportError: the file cannot be written.
     """
+    with whole_file(path) as scratch, scratch.open("wb") as file:
+        return write_parquet(results, file)
+
+
+def write_parquet(results: Results, file: BinaryIO) -> int:
+    """`to_parquet` into an open file. Raises MissingExtraError."""
     with extra("export", purpose="Parquet"):
         import pyarrow as pa
         import pyarrow.parquet as pq
     schema, count = _schema(), 0
-    with whole_file(path) as scratch, pq.ParquetWriter(scratch, schema, compression="zstd") as writer:
+    with pq.ParquetWriter(file, schema, compression="zstd") as writer:
         for columns in _chunks(results):
             writer.write_table(pa.table(columns, schema=schema))
             count += len(columns["job_id"])

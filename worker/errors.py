@@ -5,6 +5,7 @@ WorkerError
 │   ├── ObjectNotFoundError       no such key or file
 │   ├── AccessDeniedError         credentials or bucket policy refuse it
 │   ├── OutsideFileRootsError     file:// outside REELMILL_FILE_ROOTS
+│   ├── OutsideExportPrefixesError  results would be left outside REELMILL_EXPORT_PREFIXES
 │   ├── ObjectTooLargeError       larger than REELMILL_MAX_OBJECT_BYTES
 │   ├── ObjectChangedError        replaced since its version was pinned
 │   └── StorageUnavailableError   transient: 5xx, throttling, connection cut, disk full
@@ -41,6 +42,11 @@ class AccessDeniedError(StorageError):
 class OutsideFileRootsError(StorageError):
     code = "outside_file_roots"
     advice = "Add the directory to the worker's REELMILL_FILE_ROOTS if it may be read"
+
+
+class OutsideExportPrefixesError(StorageError):
+    code = "outside_export_prefixes"
+    advice = "Add the prefix to the worker's REELMILL_EXPORT_PREFIXES if results may be left there"
 
 
 class ObjectTooLargeError(StorageError):

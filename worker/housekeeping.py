@@ -20,6 +20,7 @@ from reelmill.ledger.schedule_ticks import start_due_schedules
 from reelmill.ledger.sweep import sweep_elected
 from reelmill.settings import Settings
 from reelmill.urls import service_urls
+from worker.exporter import Exporter
 from worker.metrics import Metrics
 from worker.notifier import Notifier
 from worker.periodic import Periodic
@@ -86,9 +87,9 @@ class Housekeeping:
 
 
 def run_housekeeping(settings: Settings) -> None:
-    """Housekeeping, webhooks and the listing of archives, without a model, until SIGTERM: `reelmill housekeep`.
+    """Housekeeping, webhooks, listings of archives, exports, without a model, until SIGTERM: `reelmill housekeep`.
 
-    A scan under way is given back at the end, for the next process to go on with.
+    A scan or an export under way is given back at the end, for the next process to go on with.
 
     Raises:
         DatabaseUnavailableError, SchemaOutOfDateError: at the start; later ones are logged and waited out.
@@ -102,19 +103,23 @@ def run_housekeeping(settings: Settings) -> None:
     metrics.watch_queues(database)
     metrics.serve(settings)
     bells = Bells(urls.redis_url, max_bells=settings.max_bells)
-    scanner = Scanner(settings, database, bells, f"housekeep:{socket.gethostname()}:{os.getpid()}")
+    name = f"housekeep:{socket.gethostname()}:{os.getpid()}"
+    scanner = Scanner(settings, database, bells, name)
     scanning = Periodic("scanner", settings.housekeeping_s, scanner.tick)
     housekeeping = Housekeeping(settings, database, bells, metrics=metrics)
+    exporter = Exporter(settings, database, name)
+    exporting = Periodic("exporter", settings.housekeeping_s, exporter.tick)
     notifying = Periodic("notifier", settings.housekeeping_s, Notifier(settings, database).tick)
     signal.signal(signal.SIGTERM, _leave)
-    scanning.start()
-    notifying.start()
+    for thread in (scanning, exporting, notifying):
+        thread.start()
     try:
         Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick).run()
     finally:
         scanner.leave()
-        scanning.stop()
-        notifying.stop()
+        exporter.leave()
+        for thread in (scanning, exporting, notifying):
+            thread.stop()
 
 
 def _leave(signum: int, frame: FrameType | None) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
+from typing import Any
 
 import structlog
 
 from reelmill.ledger.database import Database
+from reelmill.ledger.exports import ExportView, list_exports
 from reelmill.ledger.notifications import (
     DueNotification,
     note_delivered,
@@ -64,6 +66,13 @@ class Notifier:
             "labels": view.labels,
             "state": batch_state(database, batch_id).value,
             "counts": asdict(batch_counts(database, batch_id)),
+            "exports": [_told(export) for export in list_exports(database, batch_id)],
         }
         at = (finished_at or view.created_at).isoformat()
         return json.dumps({"type": "batch.done", "timestamp": at, "data": data}, ensure_ascii=False).encode()
+
+
+def _told(export: ExportView) -> dict[str, Any]:
+    """Where the results lie, and whether they are complete."""
+    counts = {"files": len(export.files), "rows": export.rows, "bytes": export.bytes}
+    return {"location": export.location, "format": export.format, "state": export.state, **counts}

@@ -23,6 +23,7 @@ from reelmill.settings import Settings
 from reelmill.urls import service_urls
 from worker.backends import load_backend
 from worker.drain import Drain
+from worker.exporter import Exporter
 from worker.heartbeat import beat
 from worker.housekeeping import Housekeeping
 from worker.leases import Leases
@@ -51,6 +52,7 @@ class WorkerProcess:
     drain: Drain
     slot: Slot
     scanner: Scanner
+    exporter: Exporter
     threads: tuple[Periodic, ...]
     worker_id: str
     pulse: Pulse
@@ -94,12 +96,14 @@ class WorkerProcess:
         metrics = _metrics(settings, database, leases, decoders)
         housekeeping = Housekeeping(settings, database, bells, make_room=leases.make_room, metrics=metrics)
         scanner = Scanner(settings, database, bells, worker_id)
+        exporter = Exporter(settings, database, worker_id)
         heartbeat = partial(beat, database, worker_id, leases, settings.lease_s, pulse)
         threads = (
             Periodic("heartbeat", settings.heartbeat_s, heartbeat),
             Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick),
             Periodic("notifier", settings.housekeeping_s, Notifier(settings, database).tick),
             *((Periodic("scanner", settings.housekeeping_s, scanner.tick),) if settings.scan_archives else ()),
+            *((Periodic("exporter", settings.housekeeping_s, exporter.tick),) if settings.write_exports else ()),
         )
         for thread in threads:
             thread.start()
@@ -108,17 +112,21 @@ class WorkerProcess:
         pulse.become("ready")
         log.info("worker ready", worker_id=worker_id, model=settings.served_model_name, path=backend.info.path)
         threads = (*threads, beating)
-        return cls(settings, database, backend, decoders, drain, slot, scanner, threads, worker_id, pulse, metrics)
+        return cls(
+            settings, database, backend, decoders, drain, slot, scanner, exporter, threads, worker_id, pulse, metrics
+        )
 
     def leave(self) -> None:
         """Stop claiming; what runs gets its grace time. Safe to call from a signal handler and more than once."""
         self.drain.start()
         self.scanner.leave()
+        self.exporter.leave()
         self.pulse.become("draining")
 
     def stop(self) -> None:
         """End the threads, the decoders and the engine; slots have returned by now."""
         self.scanner.leave()
+        self.exporter.leave()
         for thread in self.threads:
             thread.stop()
         self.metrics.close()

@@ -8,9 +8,17 @@ from typing import Any, Required, TypedDict
 
 from reelmill.schema import Generation, Sampling, Task
 from reelmill.schema.archive import Dedupe
+from reelmill.schema.export import ExportFormat
 
 
-class PrefixOptions(TypedDict, total=False):
+class ExportOptions(TypedDict, total=False):
+    """Where the batch leaves its results as files when it is done; see `Batch.export_to`."""
+
+    export_to: str | None
+    export_format: ExportFormat
+
+
+class PrefixOptions(ExportOptions, total=False):
     """See PrefixSpec. `since` may be a date or ISO text too; without a time zone it is UTC."""
 
     tasks: Required[Task | Sequence[Task | Mapping[str, Any]]]
@@ -30,7 +38,7 @@ class PrefixOptions(TypedDict, total=False):
     max_attempts: int
 
 
-class LineOptions(TypedDict, total=False):
+class LineOptions(ExportOptions, total=False):
     """The template of a file's jobs; what a line says goes before it. See JobSpec."""
 
     tasks: Task | Sequence[Task | Mapping[str, Any]] | None
@@ -42,7 +50,7 @@ class LineOptions(TypedDict, total=False):
     max_attempts: int
 
 
-class OpenAIOptions(TypedDict, total=False):
+class OpenAIOptions(ExportOptions, total=False):
     """What an OpenAI batch file does not say. `model` goes before the lines' own. See JobSpec."""
 
     model: str | None

@@ -15,6 +15,7 @@ from reelmill.cli import (
     demo,
     doctor,
     evaluate,
+    export_to,
     grant,
     jobs,
     live,
@@ -50,7 +51,7 @@ for panel, commands in {
     "Jobs": (
         *(submit.submit, archives.submit_prefix, manifests.submit_manifest, manifests.submit_openai),
         *(wait.wait, jobs.status, results.results, jobs.errors),
-        *(search.search, report.report, live.serve, jobs.retry, jobs.cancel, notify.notify),
+        *(search.search, report.report, live.serve, jobs.retry, jobs.cancel, notify.notify, export_to.export_to),
     ),
     "Retention": (retention.purge, retention.forget),
     "Workers": (serve.worker, serve.health, serve.housekeep, workers.workers),

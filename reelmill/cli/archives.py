@@ -13,6 +13,8 @@ from reelmill.cli.template import (
     AskChoice,
     Asked,
     AskJson,
+    ExportFormat,
+    ExportTo,
     Scenes,
     Stop,
     Summary,
@@ -80,6 +82,8 @@ def submit_prefix(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="For your queries. Repeatable.", rich_help_panel=HOW)
     ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the batch.", rich_help_panel=HOW)] = None,
+    export_to: ExportTo = None,
+    export_format: ExportFormat = "parquet",
     wait: Annotated[bool, typer.Option("--wait", help="Until all is done; exit code 1 if a job failed.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="List it from here, and show what would become jobs.")
@@ -109,7 +113,8 @@ def submit_prefix(
         if dry_run:
             _shown(client.submit_prefix(prefix, dry_run=True, **options), as_json=as_json)
             return
-        batch = client.submit_prefix(prefix, name=name, **options)
+        export: Any = {"export_to": export_to, "export_format": export_format}
+        batch = client.submit_prefix(prefix, name=name, **options, **export)
         if wait:
             follow(batch, as_json=as_json)
         else:

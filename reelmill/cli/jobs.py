@@ -53,6 +53,11 @@ def status(
 
                 view = Group(view, scan_status(scan))
                 values["scan"] = scan_json(scan)
+            if exports := found.exports():
+                from reelmill.cli.show_exports import export_json, export_line
+
+                view = Group(view, *map(export_line, exports))
+                values["exports"] = [export_json(export) for export in exports]
         else:
             job, attempts = found.status, found.attempts()
             waiting_for = _waiting_for(found, BatchStatus.of({job.state.value: 1}))
@@ -64,7 +69,7 @@ def status(
 
 
 def errors(target: Id, as_json: Json = False) -> None:
-    """Print why jobs failed, grouped by reason, and what to do about each.
+    """Print why jobs failed, grouped by reason, and what to do about each; and why results were not left as files.
 
     Example: `reelmill errors 0199c1c4-…`
     """
@@ -76,6 +81,7 @@ def errors(target: Id, as_json: Json = False) -> None:
                 write_json(error)
         else:
             console().print(grouped_errors(found.errors()), soft_wrap=True)
+        _export_errors(found, as_json=as_json)
 
 
 def retry(target: Id, as_json: Json = False) -> None:
@@ -98,6 +104,18 @@ def cancel(target: Id, as_json: Json = False) -> None:
     with opened(target) as found:
         count = int(found.cancel())
     _tell_count(found, "cancelled", count, f"{_jobs(count)} cancelled", as_json=as_json)
+
+
+def _export_errors(found: Batch | Job, *, as_json: bool) -> None:
+    from reelmill.batch import Batch
+    from reelmill.cli.show_exports import export_json, export_line
+
+    failed = [each for each in found.exports() if each.state == "failed"] if isinstance(found, Batch) else []
+    for export in failed:
+        if as_json:
+            write_json(export_json(export))
+        else:
+            console().print(export_line(export), soft_wrap=True)
 
 
 def _tell_count(found: Batch | Job, name: str, count: int, text: str, *, as_json: bool) -> None:

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
 from reelmill.cli.archives import accepted
 from reelmill.cli.database import opened_database
 from reelmill.cli.output import Json, console, error_console, write_json
-from reelmill.cli.template import ASKED, HOW, AskChoice, Asked, AskJson, Summary, given, labels_of, tasks_of
+from reelmill.cli.template import (
+    ASKED,
+    HOW,
+    AskChoice,
+    Asked,
+    AskJson,
+    ExportFormat,
+    ExportTo,
+    Summary,
+    given,
+    labels_of,
+    tasks_of,
+)
 from reelmill.cli.wait import follow
 
 if TYPE_CHECKING:
@@ -48,6 +60,8 @@ def submit_manifest(
     priority: Priority = 0,
     label: Labels = None,
     name: Name = None,
+    export_to: ExportTo = None,
+    export_format: ExportFormat = "parquet",
     strict: Strict = False,
     wait: Wait = False,
     dry_run: DryRun = False,
@@ -63,7 +77,7 @@ def submit_manifest(
     wanted = Asked(caption, ask, ground, ask_json, ask_choice, summary)
     asked = tasks_of(wanted) if wanted else None
     options = {"tasks": asked, **given(model=model), "priority": priority, "labels": labels_of(label or ())}
-    _submit("manifest", file, options, (name, strict, wait, dry_run), as_json=as_json)
+    _submit("manifest", file, options, (name, strict, wait, dry_run), (export_to, export_format), as_json=as_json)
 
 
 def submit_openai(
@@ -72,6 +86,8 @@ def submit_openai(
     priority: Priority = 0,
     label: Labels = None,
     name: Name = None,
+    export_to: ExportTo = None,
+    export_format: ExportFormat = "parquet",
     strict: Strict = False,
     wait: Wait = False,
     dry_run: DryRun = False,
@@ -82,7 +98,7 @@ def submit_openai(
     Example: `reelmill submit-openai requests.jsonl --wait && reelmill results latest -f openai -o answers.jsonl`
     """
     options = {**given(model=model), "priority": priority, "labels": labels_of(label or ())}
-    _submit("openai", file, options, (name, strict, wait, dry_run), as_json=as_json)
+    _submit("openai", file, options, (name, strict, wait, dry_run), (export_to, export_format), as_json=as_json)
 
 
 def _submit(
@@ -90,6 +106,7 @@ def _submit(
     file: str,
     options: dict[str, Any],
     how: tuple[str | None, bool, bool, bool],
+    export: tuple[str | None, str],
     *,
     as_json: bool,
 ) -> None:
@@ -103,7 +120,10 @@ def _submit(
         return
     with Client() as client:
         submit = client.submit_manifest if kind == "manifest" else client.submit_openai_batch
-        batch = submit(file, name=name, strict=strict, **options)
+        export_to, export_format = export
+        batch = submit(
+            file, name=name, strict=strict, export_to=export_to, export_format=cast("Any", export_format), **options
+        )
         if not as_json:
             _say_problems(batch.line_problems())
         if wait:

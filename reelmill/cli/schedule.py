@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,6 +15,8 @@ from reelmill.cli.template import (
     AskChoice,
     Asked,
     AskJson,
+    ExportFormat,
+    ExportTo,
     Scenes,
     Stop,
     Summary,
@@ -64,6 +66,8 @@ def add(
         str, typer.Option(metavar="latest|none|all", help="Which runs to make up for that nobody was there to start.")
     ] = "latest",
     webhook: Annotated[str | None, typer.Option(help="URL that is told when the batch of a run is done.")] = None,
+    export_to: ExportTo = None,
+    export_format: ExportFormat = "parquet",
     replace: Annotated[bool, typer.Option("--replace", help="Change the schedule of this name.")] = False,
     caption: Annotated[bool, typer.Option("--caption", help="Describe them.", rich_help_panel=ASKED)] = False,
     summary: Summary = False,
@@ -141,6 +145,8 @@ def add(
             overlap=overlap,
             catch_up=catch_up,
             webhook=webhook,
+            export_to=export_to,
+            export_format=cast("Any", export_format),
             replace=replace,
         )
         view = added.info

@@ -54,6 +54,7 @@ def one_schedule(view: ScheduleView, history: Sequence[ScheduleRun]) -> Renderab
         "overlap": view.overlap.value,
         "catch up": view.catch_up.value,
         **({"webhook": view.webhook} if view.webhook else {}),
+        **({"export to": f"{view.export_to} ({view.export_format})"} if view.export_to else {}),
     }
     lines = [Text.assemble((f"{name:<10}", "dim"), value) for name, value in rows.items()]
     if view.problem:

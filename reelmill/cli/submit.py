@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,6 +15,8 @@ from reelmill.cli.template import (
     AskChoice,
     Asked,
     AskJson,
+    ExportFormat,
+    ExportTo,
     Scenes,
     Stop,
     Summary,
@@ -69,6 +71,8 @@ def submit(
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="For your queries. Repeatable.", rich_help_panel=HOW)
     ] = None,
     name: Annotated[str | None, typer.Option(help="What to call the batch.", rich_help_panel=HOW)] = None,
+    export_to: ExportTo = None,
+    export_format: ExportFormat = "parquet",
     one_job: Annotated[
         bool, typer.Option("--one-job", help="All URIs are the images of one job.", rich_help_panel=HOW)
     ] = False,
@@ -96,6 +100,8 @@ def submit(
     }
     media = [_media(uri) for uri in uris]
     several = len(uris) > 1 and not one_job
+    if export_to is not None and not several:
+        raise SpecError("a single job is no batch", subject="--export-to", next_step="`reelmill results ID -o FILE`")
     specs = [{"media": each, **template} for each in (media if several else [media])]
     if dry_run:
         from reelmill.specs import checked_specs
@@ -105,7 +111,11 @@ def submit(
     from reelmill.client import Client
 
     with Client() as client:
-        submitted = client.submit_many(specs, name=name) if several else client.submit(**specs[0])
+        submitted = (
+            client.submit_many(specs, name=name, export_to=export_to, export_format=cast("Any", export_format))
+            if several
+            else client.submit(**specs[0])
+        )
         if wait:
             follow(submitted, as_json=as_json)
         else:

@@ -18,6 +18,11 @@ Stop = Annotated[
     list[str] | None,
     typer.Option("--stop", metavar="TEXT", help="An answer ends before it. Repeatable.", rich_help_panel=HOW),
 ]
+ExportTo = Annotated[
+    str | None,
+    typer.Option(metavar="PREFIX", help="Leave the results there as files, when all is done.", rich_help_panel=HOW),
+]
+ExportFormat = Annotated[str, typer.Option(metavar="parquet|jsonl", help="Of those files.", rich_help_panel=HOW)]
 _JSON_HELP = "Answered by JSON of the schema in this file."
 _CHOICE_HELP = "Answered by one of these, with the probability of each: yes,no."
 

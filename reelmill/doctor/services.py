@@ -14,6 +14,7 @@ from reelmill.doctor.in_force import masked
 from reelmill.embedded import ServiceUrls, locate
 from reelmill.errors import BrokerUnavailableError, DatabaseUnavailableError
 from reelmill.ledger.database import Database
+from reelmill.ledger.exports import failed_exports, overdue_exports
 from reelmill.ledger.notifications import overdue_notifications
 from reelmill.ledger.old_transactions import old_transactions
 from reelmill.ledger.schedules import list_schedules, overdue_schedules
@@ -48,6 +49,7 @@ def _database(settings: Settings, embedded: ServiceUrls | None) -> list[Check]:
             others = [
                 *_schedules(database, settings),
                 *_webhooks(database, settings),
+                *_exports(database, settings),
                 *_transactions(database),
             ]
         finally:
@@ -78,6 +80,18 @@ def _webhooks(database: Database, settings: Settings) -> list[Check]:
         return []
     step = "Set REELMILL_WEBHOOK_SECRET where workers or `reelmill housekeep` run; without it they deliver none"
     return [Check("webhooks", Status.WARN, f"{overdue} overdue: nobody delivers them", step)]
+
+
+def _exports(database: Database, settings: Settings) -> list[Check]:
+    name, overdue = "exports", overdue_exports(database, by_s=OVERDUE_S + settings.housekeeping_s)
+    if overdue:
+        message = f"{len(overdue)} overdue, to {overdue[0]} first: nobody writes them"
+        step = "Name the prefix in REELMILL_EXPORT_PREFIXES where workers or `reelmill housekeep` run"
+        return [Check(name, Status.WARN, message, step)]
+    if failed := failed_exports(database):
+        step = "`reelmill errors` of the batch says why; `reelmill export-to` tries again"
+        return [Check(name, Status.WARN, f"{failed} given up", step)]
+    return []
 
 
 def _transactions(database: Database) -> list[Check]:

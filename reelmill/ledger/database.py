@@ -20,7 +20,7 @@ from reelmill.errors import DatabaseForbiddenError, DatabaseUnavailableError, Sc
 from reelmill.ledger.patience import PatientConnection
 from reelmill.schema import ReelmillError
 
-SCHEMA_VERSION = "0010"
+SCHEMA_VERSION = "0011"
 """The migration that this code is written for; a test keeps it equal to the newest one."""
 
 COMPATIBLE_FROM = "Serves code from version"

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 
 from reelmill.ledger.database import Database
+from reelmill.ledger.exports import AWAITED, become_due
 from reelmill.ledger.ids import new_id
 from reelmill.ledger.text import clean
 
@@ -49,13 +50,15 @@ class DueNotification:
     tries: int
 
 
-# Nothing of the batch is open; what is retried later is not told again.
-_BATCH_DONE = """
+# Nothing of the batch is open; what is retried later is not told again. Files that are being written are waited for.
+_BATCH_DONE = f"""
     NOT EXISTS (SELECT FROM scans
                 WHERE scans.batch_id = notifications.batch_id AND scans.state IN ('queued', 'running'))
     AND NOT EXISTS (SELECT FROM jobs
                     WHERE jobs.batch_id = notifications.batch_id AND jobs.state IN ('queued', 'running'))
-"""
+    AND NOT EXISTS (SELECT FROM exports
+                    WHERE exports.batch_id = notifications.batch_id AND {AWAITED})
+"""  # noqa: S608 - constant text
 _BECOME_DUE = text(
     f"UPDATE notifications SET state = 'due', next_try_at = now() WHERE state = 'waiting' AND {_BATCH_DONE}"  # noqa: S608
 )
@@ -122,6 +125,7 @@ def overdue_notifications(db: Database, *, by_s: float) -> int:
 def take_notification(db: Database) -> DueNotification | None:
     """The next delivery to try; None when there is none. Its next try is put off before this one begins."""
     with db.transaction() as connection:
+        become_due(connection)
         connection.execute(_BECOME_DUE)
         pauses = {"first_s": FIRST_PAUSE_S, "longest_s": LONGEST_PAUSE_S}
         row = connection.execute(_TAKE, pauses).mappings().one_or_none()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import fields
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -49,11 +50,18 @@ _COLUMNS = f"""
 
 
 def results(
-    db: Database, *, job_ids: Collection[UUID] = (), batch_id: UUID | None = None, first_parts: int | None = None
+    db: Database,
+    *,
+    job_ids: Collection[UUID] = (),
+    batch_id: UUID | None = None,
+    first_parts: int | None = None,
+    after: UUID | None = None,
+    as_of: datetime | None = None,
 ) -> Iterator[JobResults]:
     """Results of the succeeded jobs of a batch, or of these, in the order of submission.
 
-    `first_parts` reads only so many segments of each job: a long video in windows has thousands.
+    `first_parts` reads only so many segments of each job: a long video in windows has thousands. `after` leaves out
+    the jobs up to that one, `as_of` those that ended later.
 
     Pages are separate statements: a slow reader keeps no transaction open, which would keep the queue from vacuuming.
     """
@@ -61,12 +69,13 @@ def results(
         f"""
         SELECT {_COLUMNS} FROM jobs
         WHERE {"batch_id = :batch_id" if batch_id else "id = ANY(:job_ids)"} AND state = 'succeeded' AND id > :after
+          AND (CAST(:as_of AS timestamptz) IS NULL OR finished_at <= :as_of)
         ORDER BY id LIMIT :most
         """  # noqa: S608 - constant text
     )
     chosen = {"batch_id": batch_id} if batch_id else {"job_ids": list(job_ids)}
-    which: dict[str, Any] = {**chosen, "first_parts": first_parts}
-    after = UUID(int=0)
+    which: dict[str, Any] = {**chosen, "first_parts": first_parts, "as_of": as_of}
+    after = after or UUID(int=0)
     while True:
         with db.statement() as connection:
             rows = connection.execute(statement, {**which, "after": after, "most": PAGE_JOBS}).mappings().all()

@@ -138,10 +138,11 @@ def _give_producer(named: _Role) -> Iterator[str]:
     yield f"GRANT CONNECT, TEMPORARY ON DATABASE {named.database} TO {named.role}"
     yield from _open(named, TABLES, "SELECT")
     yield from _open(named, VIEWS, "SELECT")
-    yield f"GRANT INSERT ON batches, jobs, media, scans, scan_problems, notifications TO {named.role}"
+    yield f"GRANT INSERT ON batches, jobs, media, scans, scan_problems, notifications, exports TO {named.role}"
     yield f"GRANT UPDATE ({_RETRIED}) ON jobs TO {named.role}"
     yield f"GRANT UPDATE ON scans TO {named.role}"
     yield f"GRANT UPDATE (url) ON notifications TO {named.role}"
+    yield f"GRANT UPDATE (state, tries, as_of, finished_at) ON exports TO {named.role}"
     yield f"GRANT INSERT, UPDATE, DELETE ON schedules, schedule_runs TO {named.role}"
 
 

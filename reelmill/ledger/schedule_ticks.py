@@ -20,6 +20,7 @@ from reelmill.ledger.submit import NewBatch
 from reelmill.ledger.text import clean
 from reelmill.schema import ReelmillError
 from reelmill.schema.archive import PrefixSpec
+from reelmill.schema.export import ExportSpec
 from reelmill.schema.frozen import spec_error
 from reelmill.schema.schedule import CatchUp, Overlap
 
@@ -87,7 +88,9 @@ def _start_next(db: Database, report: TickReport) -> bool:
 # Whoever holds a row deals with it; a row that has moved on meanwhile is looked at anew, and is not due any more.
 _NEXT_DUE = text(
     """
-    SELECT id, name, cron, timezone, archive, overlap, catch_up, webhook, next_run_at, now() AS now FROM schedules
+    SELECT id, name, cron, timezone, archive, overlap, catch_up, webhook, export_to, export_format, next_run_at,
+           now() AS now
+    FROM schedules
     WHERE next_run_at <= now() AND name <> ALL(:without)
     ORDER BY next_run_at, id LIMIT 1
     FOR NO KEY UPDATE SKIP LOCKED
@@ -133,7 +136,9 @@ def _batch(schedule: RowMapping, tick_at: datetime) -> NewBatch:
     """Named after the schedule and the clock that it follows, so that it is known after the schedule is gone."""
     local = tick_at.astimezone(zone(schedule["timezone"]))
     labels = {"schedule": schedule["name"], "tick": tick_at.isoformat()}
-    return NewBatch(name=f"{schedule['name']} {local:%Y-%m-%d %H:%M}", labels=labels)
+    prefix = schedule["export_to"]
+    export = None if prefix is None else ExportSpec(prefix=prefix, format=schedule["export_format"])
+    return NewBatch(name=f"{schedule['name']} {local:%Y-%m-%d %H:%M}", labels=labels, export=export)
 
 
 def _unfinished_batch(connection: Connection, schedule: RowMapping) -> UUID | None:

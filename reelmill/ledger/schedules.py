@@ -15,9 +15,13 @@ from reelmill.ledger.ids import new_id
 from reelmill.ledger.schedule_history import ScheduleRun, schedule_history
 from reelmill.ledger.submit import check_model
 from reelmill.ledger.text import to_json
+from reelmill.schema.export import ExportFormat
 from reelmill.schema.schedule import CatchUp, Overlap, ScheduleSpec
 
-_COLUMNS = "name, cron, timezone, archive, overlap, catch_up, created_at, paused_at, next_run_at, problem, webhook"
+_COLUMNS = """
+    name, cron, timezone, archive, overlap, catch_up, created_at, paused_at, next_run_at, problem, webhook, export_to,
+    export_format
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,7 @@ class ScheduleView:
         next_run_at: when it is due next; None while it is paused.
         problem: why its last run could not be started; None when all is well.
         webhook: told when the batch of a run is done.
+        export_to, export_format: below which prefix each run leaves its results as files.
         last_run: the latest entry of its history; None before the first.
     """
 
@@ -45,6 +50,8 @@ class ScheduleView:
     next_run_at: datetime | None
     problem: str | None
     webhook: str | None
+    export_to: str | None
+    export_format: ExportFormat | None
     last_run: ScheduleRun | None
 
 
@@ -70,8 +77,10 @@ def _insert(connection: Connection, spec: ScheduleSpec, cron: Cron, *, replace: 
     on_conflict = _REPLACE if replace else "DO NOTHING"
     statement = text(
         f"""
-        INSERT INTO schedules (id, name, cron, timezone, archive, overlap, catch_up, webhook, next_run_at)
-        VALUES (:id, :name, :cron, :timezone, CAST(:archive AS jsonb), :overlap, :catch_up, :webhook, :next_run_at)
+        INSERT INTO schedules (id, name, cron, timezone, archive, overlap, catch_up, webhook, export_to, export_format,
+                               next_run_at)
+        VALUES (:id, :name, :cron, :timezone, CAST(:archive AS jsonb), :overlap, :catch_up, :webhook, :export_to,
+                :export_format, :next_run_at)
         ON CONFLICT (name) {on_conflict}
         """  # noqa: S608 - constant text
     )
@@ -84,6 +93,8 @@ def _insert(connection: Connection, spec: ScheduleSpec, cron: Cron, *, replace: 
         "overlap": spec.overlap.value,
         "catch_up": spec.catch_up.value,
         "webhook": spec.webhook,
+        "export_to": spec.export and spec.export.prefix,
+        "export_format": spec.export and spec.export.format,
         "next_run_at": cron.next_after(now),
     }
     if not connection.execute(statement, values).rowcount:
@@ -97,6 +108,7 @@ def _insert(connection: Connection, spec: ScheduleSpec, cron: Cron, *, replace: 
 _REPLACE = """
     DO UPDATE SET cron = excluded.cron, timezone = excluded.timezone, archive = excluded.archive,
         overlap = excluded.overlap, catch_up = excluded.catch_up, webhook = excluded.webhook, problem = NULL,
+        export_to = excluded.export_to, export_format = excluded.export_format,
         next_run_at = CASE WHEN schedules.paused_at IS NULL THEN excluded.next_run_at END
 """
 

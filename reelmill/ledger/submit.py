@@ -11,11 +11,13 @@ from sqlalchemy import Connection, text
 
 from reelmill.errors import UnknownModelError
 from reelmill.ledger.database import Database
+from reelmill.ledger.exports import add_export_in
 from reelmill.ledger.ids import new_id
 from reelmill.ledger.job_rows import JobRows
 from reelmill.ledger.staging import copy_into_staging, insert_few, insert_staged
 from reelmill.ledger.text import clean_or_none, to_json
 from reelmill.schema import DEFAULT_MODEL, JobSpec
+from reelmill.schema.export import ExportSpec
 
 FEW_JOBS = 32
 """Up to so many go in one statement; more go through COPY."""
@@ -23,11 +25,12 @@ FEW_JOBS = 32
 
 @dataclass(frozen=True, slots=True)
 class NewBatch:
-    """A batch to be made with its jobs."""
+    """A batch to be made with its jobs. `export`: where it leaves its results as files."""
 
     id: UUID = field(default_factory=new_id)
     name: str | None = None
     labels: dict[str, str] = field(default_factory=dict)
+    export: ExportSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +87,8 @@ def insert_batch(connection: Connection, batch: NewBatch) -> None:
         text("INSERT INTO batches (id, name, labels) VALUES (:id, :name, CAST(:labels AS jsonb))"),
         {"id": batch.id, "name": clean_or_none(batch.name), "labels": to_json(labels)},
     )
+    if batch.export is not None:
+        add_export_in(connection, batch.id, batch.export)
 
 
 def check_model(connection: Connection, model: str) -> None:

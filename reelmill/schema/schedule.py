@@ -8,6 +8,7 @@ from typing import Annotated, Self
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
 from reelmill.schema.archive import PrefixSpec
+from reelmill.schema.export import ExportSpec
 from reelmill.schema.frozen import Frozen
 from reelmill.uris import check_webhook
 
@@ -42,6 +43,7 @@ class ScheduleSpec(Frozen):
         archive: the prefix, and what is asked of the objects in it.
         overlap, catch_up: see Overlap and CatchUp.
         webhook: told when the batch of a run is done; see Batch.notify.
+        export: where each run leaves its results as files; see Batch.export_to.
     """
 
     name: Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
@@ -51,6 +53,7 @@ class ScheduleSpec(Frozen):
     overlap: Overlap = Field(default=Overlap.SKIP)
     catch_up: CatchUp = Field(default=CatchUp.LATEST)
     webhook: str | None = None
+    export: ExportSpec | None = None
 
     @field_validator("webhook")
     @classmethod

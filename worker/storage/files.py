@@ -87,7 +87,7 @@ class FileStore:
             raise ObjectTooLargeError(message, subject=uri)
 
     def _resolve(self, uri: str) -> Path:
-        text = _path_in(uri)
+        text = path_in(uri)
         path = Path(os.path.realpath(text))
         if not any(path.is_relative_to(root) for root in self._roots):
             allowed = ", ".join(str(root) for root in self._roots) or "none"
@@ -108,7 +108,7 @@ class _OpenedFile:
         self.file.close()
 
 
-def _path_in(uri: str) -> str:
+def path_in(uri: str) -> str:
     """The path of file:///path or file://localhost/path; `?` and `#` are part of it, %XX is any byte."""
     rest = uri.partition("://")[2]
     host, slash, path = rest.partition("/")

@@ -136,7 +136,7 @@ class S3Store:
         with self._lock:
             if self._shared_client is None:
                 try:
-                    self._shared_client = _new_client(self._endpoint_url)
+                    self._shared_client = new_s3_client(self._endpoint_url)
                 except (BotoCoreError, ValueError) as error:
                     raise typed_error(error, uri) from error
             return self._shared_client
@@ -153,7 +153,8 @@ def _pay(ranges: S3Ranges) -> bool:
         return False
 
 
-def _new_client(endpoint_url: str | None) -> S3Client:
+def new_s3_client(endpoint_url: str | None) -> S3Client:
+    """Threads may share it. Raises BotoCoreError or ValueError: the endpoint or the profile is wrong."""
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,

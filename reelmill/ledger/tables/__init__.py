@@ -6,7 +6,7 @@ content is truly open (tasks, settings, labels). A new module of tables is impor
 
 from __future__ import annotations
 
-from reelmill.ledger.tables import fleet, jobs, notifications, results, scans, schedules
+from reelmill.ledger.tables import exports, fleet, jobs, notifications, results, scans, schedules
 from reelmill.ledger.tables.columns import metadata
 
-__all__ = ["fleet", "jobs", "metadata", "notifications", "results", "scans", "schedules"]
+__all__ = ["exports", "fleet", "jobs", "metadata", "notifications", "results", "scans", "schedules"]

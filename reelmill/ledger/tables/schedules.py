@@ -22,6 +22,8 @@ schedules = Table(
     moment("next_run_at", comment="When it is due next; null while it is paused"),
     Column("problem", Text, comment="Why its last run could not be started; null when all is well"),
     Column("webhook", Text, comment="Told when the batch of a run is done"),
+    Column("export_to", Text, comment="Each run leaves its results below this prefix"),
+    Column("export_format", Text, comment="parquet or jsonl"),
     CheckConstraint("overlap IN ('skip', 'allow')", name="overlap"),
     CheckConstraint("catch_up IN ('latest', 'none', 'all')", name="catch_up"),
     CheckConstraint("(paused_at IS NULL) = (next_run_at IS NOT NULL)", name="paused"),

@@ -35,6 +35,8 @@ PUBLIC = [
     "DatabaseUnavailableError",
     "EmbeddedServicesError",
     "ExportError",
+    "ExportView",
+    "ExportedFile",
     "ForgetReport",
     "Frame",
     "FrameRef",
