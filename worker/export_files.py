@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 from reelmill.export import json_line, write_jsonl
@@ -71,8 +72,10 @@ def made_file(export: ClaimedExport, number: int, jobs: FullFile, directory: Pat
     write = write_parquet if export.spec.format == "parquet" else write_jsonl
     with new_download(directory, export.spec.prefix) as made:
         try:
-            with io.BufferedWriter(made.file) as file:
-                rows = write(jobs, file)
+            # Not closed: with it would go the lock that tells it from what a killed worker left.
+            buffered = io.BufferedWriter(cast("io.RawIOBase", made.file))
+            rows = write(jobs, buffered)
+            buffered.detach()
         except OSError as error:
             message = f"no room for {name} in {directory} ({error.strerror})"
             raise StorageUnavailableError(message, subject=export.spec.prefix) from error
