@@ -20,7 +20,7 @@ from reelmill.ledger.database import Database
 from reelmill.ledger.roles import Access, give_login, grant
 from tests.pictures import noise_png
 from tests.services import S3Server
-from tests.workers import running_worker
+from tests.workers import running_worker, wait_until
 
 _serial = itertools.count()
 
@@ -89,6 +89,8 @@ def test_a_producer_submits_follows_cancels_and_retries_but_forges_nothing(
     assert batch.retry_failed() == 100
     assert not list(batch.errors())
     batch.notify("https://hooks.example.com/done")
+    batch.export_to("s3://archive/results/")
+    batch.export_to("s3://archive/results/")
     (tmp_path / "lines.jsonl").write_text('{"uri": "s3://b/m.png"}\n{"uri": "ftp://b/m.png"}\n')
     manifest = client.submit_manifest(tmp_path / "lines.jsonl", tasks=[Caption()])
     assert (manifest.status.queued, len(list(manifest.line_problems()))) == (1, 1)
@@ -102,6 +104,8 @@ def test_a_producer_submits_follows_cancels_and_retries_but_forges_nothing(
     assert refused(url, "DELETE FROM jobs")
     assert refused(url, "UPDATE media SET uri = 's3://other/one.png'")
     assert refused(url, "INSERT INTO workers (id) VALUES ('x')")
+    assert refused(url, "UPDATE exports SET files = '[]'")
+    assert refused(url, "UPDATE exports SET lease_token = gen_random_uuid()")
     assert refused(url, DDL)
     assert refused(url, "UPDATE alembic_version SET version_num = '9999'")
 
@@ -110,10 +114,12 @@ def test_a_worker_works_but_changes_no_table(
     mill: ServiceUrls, make_role: MakeRole, s3_server: S3Server, tmp_path: Path
 ) -> None:
     url = make_role(Access.WORKER).url
-    with running_worker(tmp_path / "worker.log", database_url=url) as worker:
-        job = Client().submit(s3_server.put("roles/a.png", noise_png(1)), tasks=[Caption()])
-        job.wait(timeout=90)
-        assert job.status.state == "succeeded", worker.log()
+    results = f"s3://{s3_server.bucket}/roles/results/"
+    with running_worker(tmp_path / "worker.log", database_url=url, export_prefixes=f'["{results}"]') as worker:
+        job = {"media": s3_server.put("roles/a.png", noise_png(1)), "tasks": [Caption()]}
+        batch = Client().submit_many([job], export_to=results)
+        assert batch.wait(timeout=90, progress=False).succeeded == 1, worker.log()
+        wait_until(lambda: batch.exports()[0].state == "succeeded", why=worker.log)
         assert "secret" not in worker.log()
         assert worker.terminate() == 0
 

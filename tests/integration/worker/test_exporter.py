@@ -35,6 +35,7 @@ from tests.workers import REPOSITORY
 from worker import exporter as exporting
 from worker.exporter import Exporter
 from worker.notifier import Notifier
+from worker.storage.downloads import clear_leftovers
 from worker.storage.folders import S3Folder
 
 SPEC = {"media": "s3://b/a.png", "tasks": [Caption()]}
@@ -255,6 +256,21 @@ def test_who_lost_the_export_to_another_worker_writes_nothing_more(
     assert slow_writes == []
     assert (only(batch).state, len(only(batch).files)) == ("succeeded", 3)
     assert parquet_rows(s3_server, only(batch).location) == expected_rows(batch, tmp_path / "all.parquet")
+
+
+def test_a_file_on_its_way_is_no_leftover_to_a_worker_that_starts_meanwhile(
+    client: Client, db: Database, tick: Callable[[], None], prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = worked(client, db, 2, export_to=prefix)
+    put = S3Folder.put
+
+    def beside(folder: S3Folder, name: str, content: Path) -> None:
+        clear_leftovers(content.parent)
+        put(folder, name, content)
+
+    monkeypatch.setattr(S3Folder, "put", beside)
+    tick()
+    assert only(batch).state == "succeeded"
 
 
 def test_a_lease_is_kept_while_a_file_takes_long(

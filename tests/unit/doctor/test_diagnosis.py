@@ -88,6 +88,23 @@ def test_webhooks_that_nobody_delivers_are_found(mill: ServiceUrls) -> None:
     assert "REELMILL_WEBHOOK_SECRET" in check.next_step
 
 
+def test_exports_that_nobody_writes_and_those_that_were_given_up_are_found(mill: ServiceUrls) -> None:
+    with Client() as client:
+        client.submit_many([], export_to="s3://b/results/")
+        client.submit_many([{"media": "s3://a/b", "tasks": [Caption()]}], export_to="s3://b/later/")
+    assert not [check for check in diagnose().checks if check.name == "exports"]
+    with psycopg.connect(mill.database_url) as connection:
+        connection.execute("UPDATE exports SET next_try_at = now() - interval '1 hour'")
+
+    check = found(diagnose(), "exports")
+
+    assert (check.status, check.message) == (Status.WARN, "1 overdue, to s3://b/results/ first: nobody writes them")
+    assert "REELMILL_EXPORT_PREFIXES" in check.next_step
+    with psycopg.connect(mill.database_url) as connection:
+        connection.execute("UPDATE exports SET state = 'failed', finished_at = now(), error_code = 'access_denied'")
+    assert found(diagnose(), "exports").message == "2 given up"
+
+
 def test_a_secret_that_is_no_url_is_hidden_whole(mill: ServiceUrls, set_environment: SetEnvironment) -> None:
     set_environment(webhook_secret="whsec_hidden")
 
