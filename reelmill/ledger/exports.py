@@ -17,8 +17,8 @@ from reelmill.ledger.text import clean
 from reelmill.schema.export import ExportFormat, ExportSpec
 
 AWAITED = """
-    (exports.state = 'waiting' OR exports.state IN ('due', 'running')
-     AND (exports.lease_expires_at > now() OR exports.due_at > now() - interval '1 hour'))
+    exports.state IN ('due', 'running')
+    AND (exports.lease_expires_at > now() OR exports.due_at > now() - interval '1 hour')
 """
 """What a webhook of the batch waits for: an hour at most where nobody writes."""
 
