@@ -81,9 +81,10 @@ def _purged(db: Database, seconds: float) -> dict[str, Any]:
 
 
 def _vacuumed(db: Database, table: str) -> float:
+    """Seconds; its indexes too, which Postgres leaves alone as long as few pages have dead rows."""
     started = time.perf_counter()
     with db.statement() as connection:
-        connection.execute(text(f"VACUUM {table}"))
+        connection.execute(text(f"VACUUM (INDEX_CLEANUP ON) {table}"))
     return round(time.perf_counter() - started, 1)
 
 
