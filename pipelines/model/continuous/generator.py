@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from transformers.generation.continuous_batching.cache import FULL_ATTENTION, group_layers_by_attn_type
 
-from pipelines.model.continuous.attention import use_slab_attention
 from pipelines.model.continuous.budget import Budget
+from pipelines.model.continuous.cache import Cache
+from pipelines.model.continuous.decoder import Decoder
 from pipelines.model.continuous.passenger import Passenger
 from pipelines.model.continuous.plan import Chunk, Plan, plan, schedule
-from pipelines.model.continuous.prefixes import Prefixes
 from pipelines.model.continuous.sampling import Choice
-from pipelines.model.continuous.slab import CacheShape, Slabs
+from pipelines.model.continuous.slab import CacheShape
 from pipelines.model.guide import Guide
 from pipelines.model.quantization import shared_tensors
 from reelmill.schema.tasks import Generation
@@ -40,12 +40,11 @@ class Generator:
     """
 
     def __init__(self, language_model: Any, stop_id: int, budget: Budget) -> None:
-        """`language_model` is the generator's alone: its attention is replaced (`twin` makes one)."""
-        self._model, self._stop_id = language_model, stop_id
-        use_slab_attention(language_model)
+        self._decode, self._stop_id = Decoder(language_model), stop_id
         self._shape = CacheShape.of(language_model)
         self._step_tokens, self._most = budget.step_tokens, min(budget.requests, budget.step_tokens)
-        self._slabs, self._prefixes = Slabs(self._shape, budget.cache_tokens), Prefixes(budget.prefix_tokens)
+        self._cache = Cache(self._shape, budget.cache_tokens, budget.prefix_tokens)
+        self._full = False
         self._waiting: deque[Passenger] = deque()
         self._running: list[Passenger] = []
 
@@ -78,51 +77,39 @@ class Generator:
 
     def forget_prefixes(self) -> None:
         """Let no later prompt find what was computed before."""
-        self._prefixes.clear()
+        self._cache.forget_prefixes()
 
     def close(self) -> None:
         """Give the cache's memory back."""
         self._waiting.clear()
         self._running.clear()
-        self._prefixes.clear()
-        self._slabs = Slabs(self._shape, 0)
+        self._cache = Cache(self._shape, 0, 0)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def _seat(self) -> None:
-        """Let those start who find room, in their order."""
-        while self._waiting and len(self._running) < self._most and self._slabs.seat(self._waiting[0]):
-            passenger = self._waiting.popleft()
-            self._running.append(passenger)
-            start = self._prefixes.find(passenger.prompt)
-            if start is not None:
-                passenger.home.write(passenger, start)
-                passenger.cached = passenger.found = start.shape[3]
+        """Let those start who find room, in their order; where there was none, there is once somebody left."""
+        while self._waiting and len(self._running) < self._most and not self._full:
+            self._full = not self._cache.seat(self._waiting[0])
+            if not self._full:
+                self._running.append(self._waiting.popleft())
 
     @torch.inference_mode()
     def _run(self, planned: Plan, chunks: Sequence[Chunk]) -> torch.Tensor:
         """[requests that say a token, vocabulary]"""
-        output = self._model(
-            input_ids=planned.ids,
-            position_ids=planned.positions,
-            logits_to_keep=planned.last,
-            use_cache=False,
-            plan=planned,
-        )
-        logits: torch.Tensor = output.logits[0]
-        return logits
+        return self._decode(planned)
 
     @torch.inference_mode()
     def _update(self, planned: Plan, chunks: Sequence[Chunk], logits: torch.Tensor) -> list[Output]:
         for chunk in chunks:
             chunk.passenger.cached += chunk.count
         likeliest = logits.argmax(-1).tolist()
-        return [self._said(chunk.passenger, likeliest[row], logits[row]) for row, chunk in enumerate(planned.chunks)]
+        return [self._said(chunk.passenger, likeliest[row], logits, row) for row, chunk in enumerate(planned.chunks)]
 
-    def _said(self, passenger: Passenger, likeliest: int, logits: torch.Tensor) -> Output:
-        if not passenger.said and self._prefixes.worth(passenger.cached - passenger.found, len(passenger.prompt)):
-            self._prefixes.keep(passenger.prompt, passenger.home.read(passenger, passenger.cached))
-        token = likeliest if passenger.choice is None else passenger.choice(passenger.said, logits)
+    def _said(self, passenger: Passenger, likeliest: int, logits: torch.Tensor, row: int) -> Output:
+        if not passenger.said:
+            self._cache.keep(passenger)
+        token = likeliest if passenger.choice is None else passenger.choice(passenger.said, logits[row])
         passenger.said.append(token)
         finished = token == self._stop_id or len(passenger.said) == passenger.max_new_tokens
         if finished:
@@ -131,7 +118,8 @@ class Generator:
 
     def _leave(self, passenger: Passenger) -> None:
         self._running.remove(passenger)
-        passenger.home.leave(passenger)
+        self._cache.leave(passenger)
+        self._full = False
 
 
 def can_serve(language_model: Any) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pipelines.model.continuous.sampling import Choice
 
 if TYPE_CHECKING:
+    from pipelines.model.continuous.prefixes import Prefix
     from pipelines.model.continuous.slab import Slab
 
 
@@ -19,7 +20,7 @@ class Passenger:
         prompt: its ids; `said` are those generated since.
         choice: picks the next token of its logits; None picks the likeliest.
         cached: how many of its tokens the cache holds, of which the first `found` were computed for another.
-        slab, row: where.
+        slab, row: where, behind the first `shared`, which lie in `prefix`.
     """
 
     name: str
@@ -31,6 +32,8 @@ class Passenger:
     found: int = 0
     slab: Slab | None = None
     row: int = 0
+    prefix: Prefix | None = None
+    shared: int = 0
 
     @property
     def home(self) -> Slab:
@@ -41,8 +44,13 @@ class Passenger:
 
     @property
     def most_tokens(self) -> int:
-        """Tokens that it may come to hold in the cache."""
-        return len(self.prompt) + self.max_new_tokens
+        """Tokens that it may come to hold in its row."""
+        return len(self.prompt) + self.max_new_tokens - self.shared
+
+    @property
+    def in_row(self) -> int:
+        """How many its row holds."""
+        return self.cached - self.shared
 
     @property
     def to_compute(self) -> int:

@@ -75,19 +75,22 @@ class Slab:
         passenger.slab, passenger.row = self, len(self.seated)
         self.seated.append(passenger)
 
-    def leave(self, passenger: Passenger) -> None:
-        """Its row is the last one's now."""
+    def vacate(self, row: int) -> None:
+        """Nobody sits there any more: the last one does now."""
         last = self.seated.pop()
-        if last is not passenger:
-            self.store[:, :, passenger.row, :, : last.cached] = self.store[:, :, last.row, :, : last.cached]
-            self.seated[passenger.row], last.row = last, passenger.row
+        if row != len(self.seated):
+            self.store[:, :, row, :, : last.in_row] = self.store[:, :, len(self.seated), :, : last.in_row]
+            self.seated[row], last.row = last, row
 
     def read(self, passenger: Passenger, tokens: int) -> torch.Tensor:
-        """A copy [layers, 2, heads, tokens, width] of its first `tokens`."""
-        return self.store[:, :, passenger.row, :, :tokens].clone()
+        """A copy [layers, 2, heads, tokens, width] of its first `tokens`, those of its prefix included."""
+        own = self.store[:, :, passenger.row, :, : tokens - passenger.shared]
+        if passenger.prefix is None:
+            return own.clone()
+        return torch.cat((passenger.prefix.store[:, :, :, : passenger.shared], own), 3)
 
     def write(self, passenger: Passenger, start: torch.Tensor) -> None:
-        """Let it start with `start` [layers, 2, heads, tokens, width]."""
+        """Let its row start with `start` [layers, 2, heads, tokens, width]."""
         self.store[:, :, passenger.row, :, : start.shape[3]] = start
 
 
@@ -100,6 +103,7 @@ class Slabs:
     def __init__(self, shape: CacheShape, most_tokens: int) -> None:
         self._shape, self._most_tokens = shape, most_tokens
         self._slabs: dict[int, Slab] = {}
+        self._reserved_tokens = 0
 
     @property
     def in_use(self) -> Sequence[Slab]:
@@ -115,6 +119,19 @@ class Slabs:
         slab.seat(passenger)
         return True
 
+    def reserve(self, tokens: int) -> bool:
+        """Keep room for so many tokens that lie elsewhere; False where there is none."""
+        if self._left(None) < tokens:
+            self._tidy(None)
+        if self._left(None) < tokens:
+            return False
+        self._reserved_tokens += tokens
+        return True
+
+    def release(self, tokens: int) -> None:
+        """So many of these are no longer there."""
+        self._reserved_tokens -= tokens
+
     def _grow(self, slab: Slab) -> bool:
         """Give it more rows, at best twice as many, for a fraction of all memory; False where there is not one more."""
         share = self._most_tokens // _GROWTHS // slab.room_tokens
@@ -126,7 +143,7 @@ class Slabs:
             slab.resize(rows)
         return len(slab.seated) < slab.rows
 
-    def _tidy(self, needy: Slab) -> None:
+    def _tidy(self, needy: Slab | None) -> None:
         """Take from the other slabs what nobody uses."""
         for slab in [slab for slab in self._slabs.values() if slab is not needy]:
             if not slab.seated:
@@ -134,8 +151,9 @@ class Slabs:
             elif len(slab.seated) < slab.rows:
                 slab.resize(len(slab.seated))
 
-    def _left(self, slab: Slab) -> int:
-        return self._most_tokens - sum(other.tokens for other in self._slabs.values() if other is not slab)
+    def _left(self, slab: Slab | None) -> int:
+        taken = sum(other.tokens for other in self._slabs.values() if other is not slab)
+        return self._most_tokens - self._reserved_tokens - taken
 
 
 def _room(tokens: int) -> int:

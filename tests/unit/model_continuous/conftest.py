@@ -10,6 +10,7 @@ import torch
 
 from pipelines.model.continuous import flight as flight_module
 from pipelines.model.continuous.budget import Budget
+from pipelines.model.continuous.cache import Cache
 from pipelines.model.continuous.engine import ContinuousEngine
 from pipelines.model.continuous.generator import Generator, Output
 from pipelines.model.continuous.passenger import Passenger
@@ -28,6 +29,7 @@ __all__ = [
     "engine",
     "golden",
     "model",
+    "sharers",
     "steps",
 ]
 
@@ -49,6 +51,8 @@ class Steps:
         """Of each step: the requests in it."""
         self.tokens: list[int] = []
         """Of each step: the tokens computed."""
+        self.audiences: list[list[int]] = []
+        """Of each step: how many read each shared prefix, the fewest first."""
         self.fail: Callable[[list[Passenger]], None] = lambda passengers: None
         """Called with the passengers of a step, before it is computed."""
         steps = self
@@ -56,7 +60,8 @@ class Steps:
         class Watched(Generator):
             def _run(self, planned: Plan, chunks: list[Chunk]) -> torch.Tensor:
                 steps.names.append([chunk.passenger.name for chunk in chunks])
-                steps.tokens.append(planned.ids.shape[1])
+                steps.tokens.append(len(planned.ids))
+                steps.audiences.append(sorted(len(planned.ids[one.tokens]) for one in planned.audiences))
                 steps.fail([chunk.passenger for chunk in chunks])
                 return super()._run(planned, chunks)
 
@@ -79,6 +84,22 @@ class Steps:
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> Steps:
     return Steps(monkeypatch)
+
+
+@pytest.fixture
+def sharers(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Names of requests that were seated behind a prefix that others may read with them."""
+    found: list[str] = []
+    real = Cache.seat
+
+    def seat(self: Cache, passenger: Passenger) -> bool:
+        seated = real(self, passenger)
+        if passenger.shared:
+            found.append(passenger.name)
+        return seated
+
+    monkeypatch.setattr(Cache, "seat", seat)
+    return found
 
 
 @pytest.fixture

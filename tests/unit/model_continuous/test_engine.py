@@ -79,14 +79,15 @@ class TestBatchedEqualsSingle:
             assert said.token_ids == golden.ids(name)[:length], name
         assert steps.most > 8
 
-    @pytest.mark.parametrize("seed", [3, 4, 5])
+    @pytest.mark.parametrize(("seed", "tiles"), [(3, 1), (4, 1), (5, 1), (6, 9), (7, 9), (8, 9)])
     def test_shuffled_cancelled_and_evicted_everybody_left_hears_what_they_hear_alone(
-        self, model: InternVL, seed: int
+        self, model: InternVL, sharers: list[str], seed: int, tiles: int
     ) -> None:
         chance = random.Random(seed)
         asked = [
             ChatRequest(
-                f"<image>\nWhat is {chance.choice('abcdefgh')}{'?' * chance.randrange(1, 30)}", pictures(number)
+                f"<image>\nWhat is {chance.choice('abcdefgh')}{'?' * chance.randrange(1, 30)}",
+                pictures(number, tiles),
             )
             for number in [chance.randrange(7) for _ in range(24)]
         ]
@@ -97,11 +98,13 @@ class TestBatchedEqualsSingle:
         ]
         expected = alone(model, asked)
         # Room for four pictures of seven, ids that come around, and a cache that a few requests fill.
-        per_tile = model.info.tokens_per_tile
+        per_picture = model.info.tokens_per_tile * tiles
         tight = budget(
-            cache_tokens=384, requests=chance.choice([3, 6, 12]), table_bytes=4 * per_tile * 4 * model_width(model)
+            cache_tokens=384 if tiles == 1 else 1536,
+            requests=chance.choice([3, 6, 12]),
+            table_bytes=4 * per_picture * 4 * model_width(model),
         )
-        engine = ContinuousEngine(model, budget=tight, last_id=vocabulary(model) + 3 * 4 * per_tile)
+        engine = ContinuousEngine(model, budget=tight, last_id=vocabulary(model) + 3 * 4 * per_picture)
         flags = [CancelsAtLook(chance.randrange(1, 40)) if chance.random() < 0.25 else None for _ in asked]
         futures = []
         for request, flag in zip(asked, flags, strict=True):
@@ -118,6 +121,7 @@ class TestBatchedEqualsSingle:
             except CancelledError:
                 assert flag is not None
         engine.close()
+        assert bool(sharers) == (tiles > 1)
 
 
 class CancelsAtLook(Cancellation):
@@ -201,6 +205,87 @@ class TestSiblings:
             doomed.result(PATIENCE_S)
         assert [one.token_ids for one in answers(futures)] == expected[1:]
         engine.close()
+
+
+class TestSharedPrefixes:
+    """Siblings whose common prefix is long enough to be read in one place."""
+
+    def questions(self, count: int, picture: int = 0, tokens: int = 12) -> list[ChatRequest]:
+        settings = Generation(max_new_tokens=tokens)
+        return [
+            ChatRequest(f"<image>\n{number} is what?", pictures(picture, 9), generation=settings)
+            for number in range(count)
+        ]
+
+    def test_all_of_a_media_read_it_once_and_hear_what_they_hear_alone(
+        self, engine: ContinuousEngine, model: InternVL, steps: Steps
+    ) -> None:
+        asked = [*self.questions(5), *self.questions(3, 1), text("What?")]
+        expected = alone(model, asked)
+        futures = [engine.submit(request) for request in asked]
+        steps.open()
+        assert [one.token_ids for one in answers(futures)] == expected
+        assert sorted(steps.audiences, key=sum)[-1] == [3, 5]
+
+    def test_a_question_that_comes_later_joins_those_that_are_speaking(
+        self, engine: ContinuousEngine, model: InternVL, steps: Steps
+    ) -> None:
+        flag = Cancellation()
+        expected = alone(model, self.questions(2))
+        steps.open()
+        endless = ChatRequest("<image>\nAnd?", pictures(0, 9), generation=FOREVER, cancellation=flag)
+        first = engine.submit(endless)
+        said = [answers([engine.submit(request)])[0].token_ids for request in self.questions(2)]
+        assert said == expected
+        assert [2] in steps.audiences
+        flag.cancel()
+        with pytest.raises(CancelledError):
+            first.result(PATIENCE_S)
+
+    @pytest.mark.parametrize("gone", [0, 2])
+    def test_when_one_of_them_is_cancelled_the_others_go_on(
+        self, engine: ContinuousEngine, model: InternVL, steps: Steps, gone: int
+    ) -> None:
+        asked = self.questions(4)
+        expected = alone(model, asked)
+        asked[gone] = ChatRequest(
+            asked[gone].question, asked[gone].visual, generation=FOREVER, cancellation=CancelsAtLook(8)
+        )
+        futures = [engine.submit(request) for request in asked]
+        steps.open()
+        with pytest.raises(CancelledError):
+            futures.pop(gone).result(PATIENCE_S)
+        del expected[gone]
+        assert [one.token_ids for one in answers(futures)] == expected
+
+    def test_out_of_memory_among_them_is_recovered_from(
+        self, engine: ContinuousEngine, model: InternVL, steps: Steps
+    ) -> None:
+        asked = self.questions(5)
+        expected = alone(model, asked)
+
+        def full(passengers: list[Passenger]) -> None:
+            if sum(bool(passenger.shared) for passenger in passengers) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+
+        steps.fail = full
+        futures = [engine.submit(request) for request in asked]
+        steps.open()
+        assert [one.token_ids for one in answers(futures)] == expected
+        assert [2] in steps.audiences
+
+    def test_ids_that_come_around_are_not_answered_from_what_they_meant_before(
+        self, model: InternVL, sharers: list[str]
+    ) -> None:
+        asked = [request for picture in range(4) for request in self.questions(2, picture, tokens=6)]
+        expected = alone(model, asked)
+        # Room for one picture, one generation: every picture has the same ids.
+        per_picture = model.info.tokens_per_tile * 9
+        table = budget(table_bytes=per_picture * 4 * model_width(model))
+        engine = ContinuousEngine(model, budget=table, last_id=vocabulary(model) + per_picture - 1)
+        assert [one.token_ids for one in answers([engine.submit(request) for request in asked])] == expected
+        engine.close()
+        assert sharers
 
 
 class TestLongNeighbours:

@@ -28,7 +28,7 @@ def test_whoever_comes_and_goes_the_rest_keep_what_is_theirs() -> None:
     for number in range(200):
         if seated and chance.random() < 0.4:
             gone = seated.pop(chance.choice(list(seated)))
-            gone.home.leave(gone)
+            gone.home.vacate(gone.row)
         else:
             one = passenger(chance.randrange(1, 900))
             assert slabs.seat(one)
@@ -54,7 +54,7 @@ def test_room_that_nobody_uses_goes_to_who_needs_it() -> None:
     large = passenger(2000)
     assert not slabs.seat(large)
     for one in small[:-1]:
-        one.home.leave(one)
+        one.home.vacate(one.row)
     assert slabs.seat(large)
     assert (small[-1].home.read(small[-1], 200) == 7.0).all()
 
@@ -69,3 +69,23 @@ def test_a_row_of_the_whole_cache_is_cut_to_its_bound() -> None:
     slabs = Slabs(SHAPE, 300)
     assert slabs.seat(passenger(290))
     assert not slabs.seat(passenger(2))
+
+
+def test_what_is_reserved_elsewhere_is_not_given_to_rows() -> None:
+    slabs = Slabs(SHAPE, 1024)
+    assert slabs.reserve(600)
+    assert slabs.seat(passenger(200))
+    assert not slabs.seat(passenger(200))
+    assert not slabs.reserve(200)
+    slabs.release(600)
+    assert slabs.seat(passenger(200))
+
+
+def test_to_reserve_takes_rows_that_nobody_uses() -> None:
+    slabs = Slabs(SHAPE, 8192)
+    small = [passenger(200) for _ in range(32)]
+    assert all(slabs.seat(one) for one in small)
+    assert not slabs.reserve(4096)
+    for one in small[16:]:
+        one.home.vacate(one.row)
+    assert slabs.reserve(4096)
