@@ -47,7 +47,8 @@ class Decoder:
         attention = inner.layers[0].self_attn
         self._width = attention.head_dim
         self._kv_heads = attention.config.num_key_value_heads
-        self._frequencies = inner.rotary_emb.original_inv_freq.float()
+        # Not a buffer in all of them: it may still be where it was computed.
+        self._frequencies = inner.rotary_emb.original_inv_freq.to(inner.norm.weight.device, torch.float32)
         self._amplitude = float(inner.rotary_emb.attention_scaling)
 
     def __call__(self, plan: Plan) -> torch.Tensor:

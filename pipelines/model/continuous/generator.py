@@ -58,6 +58,7 @@ class Generator:
     def cancel(self, name: str) -> None:
         """Forget a request: nothing is said of it any more."""
         self._waiting = deque(passenger for passenger in self._waiting if passenger.name != name)
+        self._full = False
         for passenger in [passenger for passenger in self._running if passenger.name == name]:
             self._leave(passenger)
 
