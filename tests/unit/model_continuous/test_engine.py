@@ -30,6 +30,8 @@ from reelmill.schema.tasks import Generation
 from .conftest import CASE, NEW_TOKENS, PATIENCE_S, Golden, Steps, budget
 
 FOREVER = Generation(max_new_tokens=4000)
+RAMBLING = Generation(max_new_tokens=1500, do_sample=True, temperature=5.0, seed=1)
+"""Long, in no loop, and in a row that leaves room for others."""
 
 
 def text(question: str, **options: Any) -> ChatRequest:
@@ -233,7 +235,7 @@ class TestSharedPrefixes:
         flag = Cancellation()
         expected = alone(model, self.questions(2))
         steps.open()
-        endless = ChatRequest("<image>\nAnd?", pictures(0, 9), generation=FOREVER, cancellation=flag)
+        endless = ChatRequest("<image>\nAnd?", pictures(0, 9), generation=RAMBLING, cancellation=flag)
         first = engine.submit(endless)
         said = [answers([engine.submit(request)])[0].token_ids for request in self.questions(2)]
         assert said == expected
@@ -249,7 +251,7 @@ class TestSharedPrefixes:
         asked = self.questions(4)
         expected = alone(model, asked)
         asked[gone] = ChatRequest(
-            asked[gone].question, asked[gone].visual, generation=FOREVER, cancellation=CancelsAtLook(8)
+            asked[gone].question, asked[gone].visual, generation=RAMBLING, cancellation=CancelsAtLook(8)
         )
         futures = [engine.submit(request) for request in asked]
         steps.open()
