@@ -27,8 +27,9 @@ def attend(plan: Plan, layer: int, queries: torch.Tensor, new: torch.Tensor, sca
             _speak(queries, store, part.speakers, scale, output, masses)
         for stretch in part.stretches:
             output[stretch.span] = _read(queries, new, layer, store, stretch, scale)
-    for audience in plan.audiences:
-        _recall(queries, layer, audience, scale, output, masses)
+    if masses is not None:
+        for audience in plan.audiences:
+            _recall(queries, layer, audience, scale, output, masses)
     return output
 
 
