@@ -32,7 +32,7 @@ class _Layer:
 
 
 class Decoder:
-    """Computes what the stock classes of Llama, Qwen2 and Phi-3 compute, in a third of the calls.
+    """Computes what the stock classes of Llama, Qwen2 and Phi-3 compute, in fewer calls.
 
     Where steps are small, as on one core or on a GPU with few requests, it is those calls that they take their time
     for. Rotary embeddings are those within the trained window, whose frequencies are fixed.
