@@ -11,6 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import DictRow, dict_row
 
+from benchmarks.chaos.evidence import JobFound, Tried
 from benchmarks.chaos.pictures import Kind, Picture
 from benchmarks.chaos.producer import QUESTIONS, Register
 from benchmarks.chaos.worker import said
@@ -31,7 +32,9 @@ _JOBS = """
            (SELECT count(*) FROM segments s WHERE s.job_id = j.id) AS segments,
            ARRAY(SELECT text FROM captions c WHERE c.job_id = j.id) AS captions,
            ARRAY(SELECT text FROM answers a WHERE a.job_id = j.id ORDER BY ordinal) AS answers,
-           ARRAY(SELECT outcome FROM attempts t WHERE t.job_id = j.id) AS outcomes
+           ARRAY(SELECT outcome FROM attempts t WHERE t.job_id = j.id) AS outcomes,
+           (SELECT json_agg(json_build_array(worker_id, outcome, error_code) ORDER BY attempt)
+            FROM attempts t WHERE t.job_id = j.id) AS tried
     FROM jobs j JOIN media m ON m.job_id = j.id
 """
 
@@ -47,6 +50,8 @@ class Account:
         unleased: running when no worker is alive any more.
         stray: results without success, jobs that nobody submitted, attempts that outlive their job.
         innocent: failed although nothing was wrong with the job itself.
+        found: the jobs, for the checks of single faults.
+        seen: what was seen of the fault, and `missing` what was not, where one was injected alone.
     """
 
     seed: int
@@ -65,11 +70,16 @@ class Account:
     seconds: float = 0.0
     endings: dict[str, int] = field(default_factory=dict)
     problems: list[str] = field(default_factory=list)
+    found: list[JobFound] = field(default_factory=list)
+    seen: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+    watched: dict[str, Any] = field(default_factory=dict)
 
     @property
     def holds(self) -> bool:
         """Whether every invariant does."""
-        return not (self.lost or self.duplicated or self.misattributed or self.unleased or self.stray)
+        broken = self.lost or self.duplicated or self.misattributed or self.unleased or self.stray
+        return not (broken or self.missing)
 
     def document(self) -> dict[str, Any]:
         return {
@@ -84,10 +94,13 @@ class Account:
             "stray": self.stray,
             "innocent_failed": self.innocent,
             "codes": dict(sorted(self.codes.items())),
+            "attempts": dict(sorted(Counter(tried.outcome for job in self.found for tried in job.attempts).items())),
             "worked_twice": self.worked_twice,
             "submits_refused": self.refused,
             "worker_endings": self.endings,
             "seconds": round(self.seconds, 1),
+            **({"seen": self.seen, "missing": self.missing} if self.seen or self.missing else {}),
+            **({"watched": self.watched} if self.watched else {}),
         }
 
     def json(self) -> str:
@@ -126,6 +139,7 @@ def _one_job(account: Account, row: DictRow, picture: Picture, register: Registe
     name = f"job {row['id']} of picture {picture.number} ({picture.kind.name})"
     account.states[row["state"]] += 1
     account.worked_twice += row["attempt"] > 1
+    account.found.append(_job_found(row, picture, register))
     if row["state"] not in ENDED:
         account.complain("lost", f"{name} is still {row['state']}")
     if row["state"] == "running":
@@ -138,6 +152,17 @@ def _one_job(account: Account, row: DictRow, picture: Picture, register: Registe
         account.complain("stray", f"{name} {row['state']} and has results")
     if row["state"] in ENDED and "running" in row["outcomes"]:
         account.complain("stray", f"{name} has ended, an attempt of it has not")
+
+
+def _job_found(row: DictRow, picture: Picture, register: Register) -> JobFound:
+    return JobFound(
+        picture=picture,
+        state=row["state"],
+        error_code=row["error_code"],
+        crashes=row["crashes"],
+        attempts=tuple(Tried(*each) for each in row["tried"] or ()),
+        version_read=_version_read(row, picture, register),
+    )
 
 
 def _failed(account: Account, row: DictRow, picture: Picture, name: str) -> None:

@@ -18,13 +18,15 @@ import psycopg
 from redis import RedisError
 
 from benchmarks.chaos.accounting import Account, account_for
+from benchmarks.chaos.evidence import Evidence, Sight
 from benchmarks.chaos.faults import ALL
 from benchmarks.chaos.fleet import Fleet
-from benchmarks.chaos.producer import Producer
+from benchmarks.chaos.producer import Pace, Producer
 from benchmarks.chaos.proxy import proxy_to
 from benchmarks.chaos.reaper import KEEP
 from benchmarks.chaos.servers import Servers, own_servers
 from benchmarks.chaos.storage import CREDENTIALS, own_storage
+from benchmarks.chaos.watch import Watch
 from benchmarks.chaos.world import Fault, Journal, SkippedError, World
 from benchmarks.mill import environment
 from reelmill import Client
@@ -37,8 +39,9 @@ DISK_MB = 1
 READY_S = 120.0
 SETTLE_S = 180.0
 """Jobs that wait for their next try wait up to minutes, when everything works again."""
+KILLS_ANY_WORKER = "job_kills_worker"
 PAUSE_S = 8.0
-"""Between the faults of a family, on average; a single fault comes twice as often."""
+"""Between the faults of a family, on average."""
 WORKER = {
     "concurrency": "4",
     "decode_processes": "1",
@@ -54,13 +57,22 @@ WORKER = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is asked of a run. `jobs`: submit no more; `faults`: by name, all of them when empty."""
+    """What is asked of a run.
+
+    Attributes:
+        jobs: submit so many, evenly over the time; None: as many as are done.
+        faults: by name; all of them when empty.
+        spared: so many of the workers are ended by no fault, and watched: do they grow?
+        pause_s: between the faults of a family, on average.
+    """
 
     seed: int
     seconds: float
     jobs: int | None
     workers: int
     faults: tuple[str, ...] = ()
+    spared: int = 0
+    pause_s: float = PAUSE_S
 
     def chosen(self) -> tuple[Fault, ...]:
         """Raises SpecError: there is no such fault."""
@@ -68,7 +80,9 @@ class Plan:
         for name in self.faults:
             if name not in known:
                 raise SpecError("there is no such fault", subject=name, next_step="See --list")
-        return tuple(known[name] for name in self.faults or known)
+        chosen = tuple(known[name] for name in self.faults or known)
+        # It kills whoever takes it, spared or not.
+        return tuple(fault for fault in chosen if not (self.spared and fault.name == KILLS_ANY_WORKER))
 
 
 def run_plan(plan: Plan, *, keep: bool = False) -> Account:
@@ -79,9 +93,12 @@ def run_plan(plan: Plan, *, keep: bool = False) -> Account:
         world = _built(plan, root, servers, stack)
         world.fleet.wait_ready(READY_S)
         journal.say("the workers are ready")
-        started = time.monotonic()
+        started, watch = time.monotonic(), Watch(world.fleet, servers) if plan.spared else None
         world.producer.start()
+        if watch is not None:
+            watch.start()
         _storm(plan, world, faults, journal)
+        watched = watch.stop() if watch is not None else {}
         world.producer.stop()
         journal.say(f"no more faults; {len(world.producer.register.accepted)} jobs were accepted")
         _settle(world, journal)
@@ -89,9 +106,22 @@ def run_plan(plan: Plan, *, keep: bool = False) -> Account:
         account = account_for(plan.seed, servers.database_url, world.producer.register)
         account.faults, account.endings = journal.counts, world.fleet.endings
         account.refused, account.seconds = world.producer.register.refused, time.monotonic() - started
+        account.watched = watched
+        if len(faults) == 1:
+            _look(faults[0], account, journal, world.fleet.logs())
         for problem in account.problems:
             journal.say(problem)
     return account
+
+
+def _look(fault: Fault, account: Account, journal: Journal, logs: tuple[str, ...]) -> None:
+    """Whether what is expected of a fault happened: alone, all that is in the ledger is its doing."""
+    times, details = journal.counts[fault.name], tuple(journal.details.get(fault.name, ()))
+    sight = Sight()
+    sight.insist(times > 0, "it is injected")
+    fault.look(Evidence(tuple(account.found), times, details, account.endings, account.refused, logs), sight)
+    account.seen, account.missing = sight.words, sight.missing
+    account.problems += [f"expected, and not seen: {words}" for words in sight.missing]
 
 
 @contextmanager
@@ -125,8 +155,8 @@ def _built(plan: Plan, root: Path, servers: Servers, stack: ExitStack) -> World:
     stack.enter_context(environment({**CREDENTIALS, "OMP_NUM_THREADS": "1"}))
     client = stack.enter_context(Client(servers.postgres.url(producer_proxy.port)))
     rng = random.Random(f"{plan.seed}/producer")
-    producer = Producer(client, servers.database_url, storage, root / "media", rng, plan.jobs)
-    fleet = Fleet(plan.workers, root / "logs", os.environ)
+    producer = Producer(client, servers.database_url, storage, root / "media", rng, Pace(plan.jobs, plan.seconds))
+    fleet = Fleet(plan.workers, root / "logs", os.environ, plan.spared)
     stack.callback(fleet.close)
     return World(
         root,
@@ -158,9 +188,8 @@ def _storm(plan: Plan, world: World, faults: tuple[Fault, ...], journal: Journal
     families: dict[str, list[Fault]] = {}
     for fault in faults:
         families.setdefault(fault.family, []).append(fault)
-    pause_s = PAUSE_S if len(faults) > 1 else PAUSE_S / 2
     lanes = [
-        threading.Thread(target=_lane, args=(random.Random(f"{plan.seed}/{name}"), pause_s, world, lane, journal))
+        threading.Thread(target=_lane, args=(random.Random(f"{plan.seed}/{name}"), plan.pause_s, world, lane, journal))
         for name, lane in families.items()
     ]
     for lane in lanes:

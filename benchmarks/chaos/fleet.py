@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.chaos.endings import reason_in
 from benchmarks.chaos.worker import LOAD_SECONDS
 
 READY = "worker ready"
@@ -21,10 +22,14 @@ MODULE = "benchmarks.chaos.worker"
 
 
 class Fleet:
-    """Keeps `size` workers running until it is closed. Its own thread starts them: they die with that."""
+    """Keeps `size` workers running until it is closed. Its own thread starts them: they die with that.
 
-    def __init__(self, size: int, logs: Path, environment: Mapping[str, str]) -> None:
-        self._size, self._logs, self._environment = size, logs, dict(environment)
+    Args:
+        spared: so many of them are never sent a signal that kills or drains.
+    """
+
+    def __init__(self, size: int, logs: Path, environment: Mapping[str, str], spared: int = 0) -> None:
+        self._size, self._logs, self._environment, self._spared = size, logs, dict(environment), spared
         self._lock = threading.Lock()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._log_of: dict[int, Path] = {}
@@ -36,15 +41,19 @@ class Fleet:
         self._thread = threading.Thread(target=self._keep, name="fleet")
         self._thread.start()
 
-    def pids(self) -> list[int]:
-        """Of those that run now."""
-        with self._lock:
-            return [process.pid for process in self._running.values() if process.poll() is None]
+    def spared(self) -> list[int]:
+        """Process ids of those that no fault ends."""
+        return self._alive(range(self._spared))
 
-    def pick(self, rng: random.Random) -> int | None:
+    def mortal(self) -> list[int]:
+        """Process ids of all others."""
+        return self._alive(range(self._spared, self._size))
+
+    def pick(self, rng: random.Random, *, mortal: bool = True) -> int | None:
         """One that is ready for jobs: those that are still starting would hide what the others do under it."""
-        pids = sorted(pid for pid, log in self._logs_by_pid().items() if READY in log.read_text(errors="replace"))
-        return rng.choice(pids) if pids else None
+        pids = self.mortal() if mortal else self._alive(range(self._size))
+        ready = sorted(pid for pid in pids if READY in self._log_of[pid].read_text(errors="replace"))
+        return rng.choice(ready) if ready else None
 
     def send(self, pid: int, number: signal.Signals) -> None:
         """To the worker alone; its decoders notice by themselves."""
@@ -55,17 +64,26 @@ class Fleet:
         """Until every one has said that it is ready. Raises TimeoutError."""
         ends_at = time.monotonic() + timeout_s
         while True:
-            logs = [log.read_text(errors="replace") for log in self._logs_by_pid().values()]
+            logs = [self._log_of[pid].read_text(errors="replace") for pid in self._alive(range(self._size))]
             if len(logs) == self._size and all(READY in log for log in logs):
                 return
             if time.monotonic() > ends_at:
                 raise TimeoutError("the workers did not start:\n" + "\n".join(log[-2000:] for log in logs))
             time.sleep(LOOKS_EVERY_S)
 
+    def logs(self) -> tuple[str, ...]:
+        """Of all that ever ran."""
+        return tuple(path.read_text(errors="replace") for path in sorted(self._logs.iterdir()))
+
     def close(self) -> None:
         """SIGTERM to all, SIGKILL after a while."""
         self._closed.set()
         self._thread.join()
+
+    def _alive(self, places: range) -> list[int]:
+        with self._lock:
+            found = [self._running[place] for place in places if place in self._running]
+        return [process.pid for process in found if process.poll() is None]
 
     def _keep(self) -> None:
         while not self._closed.wait(LOOKS_EVERY_S):
@@ -77,14 +95,13 @@ class Fleet:
                         self._running[place] = self._start()
         self._end_all()
 
-    def _logs_by_pid(self) -> dict[int, Path]:
-        return {pid: self._log_of[pid] for pid in self.pids()}
-
     def _note_end(self, process: subprocess.Popen[bytes] | None) -> None:
         if process is not None:
-            status = process.returncode
-            ending = signal.Signals(-status).name if status < 0 else f"status {status}"
-            self.endings[ending] = self.endings.get(ending, 0) + 1
+            log = self._log_of[process.pid].read_text(errors="replace")
+            self._count(reason_in(log, process.returncode))
+
+    def _count(self, ending: str) -> None:
+        self.endings[ending] = self.endings.get(ending, 0) + 1
 
     def _start(self) -> subprocess.Popen[bytes]:
         self._started += 1
@@ -106,6 +123,6 @@ class Fleet:
             try:
                 process.wait(timeout=30)
             except subprocess.TimeoutExpired:
-                self.endings["did not drain"] = self.endings.get("did not drain", 0) + 1
+                self._count("did not drain")
                 process.kill()
                 process.wait()

@@ -18,7 +18,7 @@ from reelmill import Ask, Caption, Client, JobSpec
 from reelmill.schema import ReelmillError
 
 MOST_OPEN = 60
-"""Jobs that are queued or running; beyond it nothing is submitted."""
+"""Jobs that are queued or running, where no pace is set."""
 MOST_AT_ONCE = 8
 SCAN_OBJECTS = 12
 SCAN_SHARE = 0.03
@@ -28,6 +28,23 @@ TRIES = {Kind.NO_MEMORY: 3}
 PATIENT = 30
 """Tries of all others: an outage of the bench's making should not fail them."""
 QUESTIONS = ("What is it?", "Where is it?")
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast jobs are submitted: `jobs` in all, evenly over `seconds`; without a number, as fast as they are done."""
+
+    jobs: int | None
+    seconds: float
+
+    @property
+    def most_open(self) -> int:
+        """Jobs that may be queued or running; beyond it nothing is submitted."""
+        return MOST_OPEN if self.jobs is None else max(MOST_OPEN, self.jobs)
+
+    def ahead(self, accepted: int, elapsed_s: float) -> bool:
+        """Whether the next ones can wait."""
+        return self.jobs is not None and accepted > self.jobs * elapsed_s / self.seconds
 
 
 @dataclass
@@ -45,19 +62,21 @@ class Producer:
     """A thread with a client of its own, which goes through the proxies as the workers do."""
 
     def __init__(
-        self, client: Client, database_url: str, storage: Storage, media: Path, rng: random.Random, most: int | None
+        self, client: Client, database_url: str, storage: Storage, media: Path, rng: random.Random, pace: Pace
     ) -> None:
         self.register = Register()
         self._client, self._database_url, self._storage = client, database_url, storage
-        self._media, self._rng, self._most = media, rng, most
+        self._media, self._rng, self._pace = media, rng, pace
         self._lock = threading.Lock()
         self._next = 0
         self._keys: dict[int, str] = {}
         self._wanted: list[Kind] = []
+        self._started_at = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="producer")
 
     def start(self) -> None:
+        self._started_at = time.monotonic()
         self._thread.start()
 
     def stop(self) -> None:
@@ -129,12 +148,13 @@ class Producer:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            if self._most is not None and len(self.register.accepted) >= self._most:
+            accepted = len(self.register.accepted)
+            if self._pace.jobs is not None and accepted >= self._pace.jobs:
                 return
-            if self._open_jobs() >= MOST_OPEN:
+            if self._pace.ahead(accepted, time.monotonic() - self._started_at) or self._crowded():
                 self._stopped.wait(RETRY_S)
             elif self._rng.random() < SCAN_SHARE:
-                self._scan()
+                self.scan()
             else:
                 self.submit(self._kinds())
 
@@ -144,11 +164,14 @@ class Producer:
         count = self._rng.randint(1, MOST_AT_ONCE)
         return [*wanted, *(Kind.SLOW if self._rng.random() < SLOW_SHARE else Kind.PLAIN for _ in range(count))]
 
-    def _scan(self) -> None:
-        """A prefix of new objects. Submitted again after an unknown end, it finds nothing new: still a job for each."""
-        self.register.scans += 1
-        prefix = f"scans/{self.register.scans}"
+    def scan(self) -> list[int]:
+        """Submit a prefix of new objects; returns their numbers.
+
+        Submitted again after an unknown end, it finds nothing new: still a job for each.
+        """
         with self._lock:
+            self.register.scans += 1
+            prefix = f"scans/{self.register.scans}"
             first, self._next = self._next, self._next + SCAN_OBJECTS
         pictures = [Picture(number) for number in range(first, first + SCAN_OBJECTS)]
         for picture in pictures:
@@ -162,13 +185,16 @@ class Producer:
                 time.sleep(RETRY_S)
             else:
                 self.accept(pictures)
-                return
+                return [picture.number for picture in pictures]
+
+    def _crowded(self) -> bool:
+        return self._open_jobs() >= self._pace.most_open
 
     def _open_jobs(self) -> int:
         with suppress(psycopg.Error), psycopg.connect(self._database_url, connect_timeout=3) as connection:
             found = connection.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')").fetchone()
             return int(found[0]) if found else 0
-        return MOST_OPEN
+        return self._pace.most_open
 
     def _write(self, picture: Picture) -> str:
         path = self._media / f"{picture.number}.png"

@@ -6,6 +6,7 @@ import ctypes
 import os
 import random
 import signal
+import sys
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -15,7 +16,9 @@ from benchmarks.instant import INFO
 from pipelines.errors import CancelledError
 from pipelines.media import decoder_process
 from pipelines.model.types import ChatRequest, Completion
+from reelmill.cli.exit_codes import ExitCode
 from reelmill.logs import configure_logging
+from reelmill.schema import ReelmillError
 from reelmill.settings import PREFIX, Settings, load_settings
 from worker.lifecycle import run_worker
 
@@ -75,4 +78,9 @@ if __name__ == "__main__":
     decoder_process.CHILD_MODULE = "benchmarks.chaos.child"
     in_force = load_settings()
     configure_logging(in_force)
-    run_worker(in_force, load)
+    try:
+        run_worker(in_force, load)
+    except ReelmillError as error:
+        # As `reelmill worker` does; the bench finds the code in the log.
+        sys.stderr.write(f"left: {error.code}: {error}\n")
+        sys.exit(ExitCode.of(error))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.chaos.evidence import Look
 from benchmarks.chaos.fleet import Fleet
 from benchmarks.chaos.producer import Producer
 from benchmarks.chaos.proxy import TcpProxy
@@ -61,6 +62,7 @@ class Fault:
         how: what is done, for the table.
         expected: what should become of the jobs.
         inject: does it, and repairs what does not repair itself.
+        look: whether the expected happened, in a run of this fault alone.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Fault:
     how: str
     expected: str
     inject: Callable[[World, random.Random], str | None]
+    look: Look
 
 
 @dataclass
@@ -76,9 +79,11 @@ class Journal:
 
     started_at: float = field(default_factory=time.monotonic)
     counts: Counter[str] = field(default_factory=Counter)
+    details: dict[str, list[str]] = field(default_factory=dict)
 
     def note(self, name: str, detail: str | None = None) -> None:
         self.counts[name] += 1
+        self.details.setdefault(name, []).append(detail or "")
         self.say(f"{name}{': ' + detail if detail else ''}")
 
     def say(self, words: str) -> None:

@@ -6,6 +6,7 @@ import random
 
 import psycopg
 
+from benchmarks.chaos.evidence import Evidence, Sight
 from benchmarks.chaos.pictures import Kind
 from benchmarks.chaos.world import Fault, World
 
@@ -24,6 +25,16 @@ def _cancel(world: World, rng: random.Random) -> str:
     return f"{len(ids)} jobs"
 
 
+def _stopped(found: Evidence, sight: Sight) -> None:
+    cancelled = [job for job in found.jobs if job.state == "cancelled"]
+    running = found.attempts("cancelled")
+    sight.saw(f"{len(cancelled)} jobs cancelled, {running} of them while they ran; the others succeeded")
+    sight.insist(running > 0, "running jobs are stopped")
+    sight.insist(len(cancelled) > running, "queued ones are, too")
+    sight.insist(all(job.state in ("succeeded", "cancelled") for job in found.jobs), "no other end")
+    sight.insist_workers_stay(found)
+
+
 FAULTS = (
     Fault(
         "cancelled",
@@ -31,5 +42,6 @@ FAULTS = (
         "running and the youngest queued jobs are cancelled",
         "cancelled, or succeeded where that was first; no results without success",
         _cancel,
+        _stopped,
     ),
 )

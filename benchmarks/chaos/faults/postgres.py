@@ -6,6 +6,7 @@ import random
 
 import psycopg
 
+from benchmarks.chaos.evidence import Evidence, Sight
 from benchmarks.chaos.world import Fault, World
 
 AWAY_S = (0.0, 3.0)
@@ -50,6 +51,20 @@ def _terminate_in_a_loop(world: World, rng: random.Random) -> str:
     return f"{cut} connections"
 
 
+def _came_back(found: Evidence, sight: Sight) -> None:
+    lost = found.attempts("lost")
+    sight.saw(f"{found.refused} submits refused and repeated, {lost} attempts lost, every job done once")
+    sight.insist_workers_stay(found)
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
+def _held_in_commit(found: Evidence, sight: Sight) -> None:
+    held = sum(int(detail.split()[0]) for detail in found.details)
+    sight.saw(f"{held} statements waited when it went down")
+    sight.insist(held > 0, "a finishing job is caught")
+    _came_back(found, sight)
+
+
 FAULTS = (
     Fault(
         "postgres_killed",
@@ -57,6 +72,7 @@ FAULTS = (
         "SIGKILL to all its processes, back after 0 to 3 s",
         "what was accepted and finished is there; the rest goes on",
         _kill,
+        _came_back,
     ),
     Fault(
         "postgres_restart_in_commit",
@@ -64,6 +80,7 @@ FAULTS = (
         "finishing jobs held by a lock, then `pg_ctl stop -m fast` and start",
         "the results are written once, by this attempt or the next",
         _restart_in_commit,
+        _held_in_commit,
     ),
     Fault(
         "postgres_connections_cut",
@@ -71,5 +88,6 @@ FAULTS = (
         "pg_terminate_backend on all, 15 times in 3 s",
         "statements are tried again; nothing is lost",
         _terminate_in_a_loop,
+        _came_back,
     ),
 )

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Sequence
 from contextlib import suppress
 
-from benchmarks.chaos.storage import Trouble
+import psycopg
+
+from benchmarks.chaos.evidence import Evidence, Sight
+from benchmarks.chaos.storage import SLOW_S, Trouble
 from benchmarks.chaos.world import Fault, SkippedError, World
 
 LASTS_S = (1.0, 4.0)
 REPLACED = 20
+LISTED_S = 10.0
 BALLAST = "ballast"
 CHUNK_BYTES = 4096
 
@@ -28,10 +34,29 @@ def _trouble(kind: Trouble):  # type: ignore[no-untyped-def]
 
 
 def _replace(world: World, rng: random.Random) -> str:
-    """Among the youngest, some are queued, some are being read, some are done."""
-    youngest = sorted(world.producer.register.accepted)[-REPLACED:]
-    replaced = [number for number in youngest if rng.random() < 0.5 and world.producer.replace(number)]
+    """While reads are slow: objects that a listing has pinned, and those of young jobs: queued, being read, or done."""
+    world.storage.app.trouble = "slow"
+    try:
+        listed = world.producer.scan()
+        _until_listed(world, listed)
+        youngest = sorted(world.producer.register.accepted)[-REPLACED:]
+        wanted = dict.fromkeys([*listed, *youngest])
+        replaced = [number for number in wanted if rng.random() < 0.5 and world.producer.replace(number)]
+        world.wait(SLOW_S)
+    finally:
+        world.storage.app.trouble = None
     return f"{len(replaced)} objects"
+
+
+def _until_listed(world: World, numbers: Sequence[int]) -> None:
+    """Until the first of these pictures has a job."""
+    statement = "SELECT EXISTS (SELECT FROM media WHERE uri LIKE %s AND etag IS NOT NULL)"
+    ends_at = time.monotonic() + LISTED_S
+    while time.monotonic() < ends_at and not world.over.is_set():
+        with psycopg.connect(world.servers.database_url) as connection:
+            if connection.execute(statement, (f"%/{numbers[0]}.png",)).fetchone() == (True,):
+                return
+        world.wait(0.05)
 
 
 def _fill_disk(world: World, rng: random.Random) -> str:
@@ -48,13 +73,50 @@ def _fill_disk(world: World, rng: random.Random) -> str:
     return f"{seconds:.1f} s"
 
 
+def _retried(found: Evidence, sight: Sight) -> None:
+    retried = found.attempts("retried", "storage_unavailable")
+    sight.saw(f"{retried} attempts ended `storage_unavailable` and were repeated, every job done once")
+    sight.insist(retried > 0, "some attempts are repeated")
+    sight.insist(found.crashes == 0, "no lease runs out")
+    sight.insist_workers_stay(found)
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
+def _resumed(found: Evidence, sight: Sight) -> None:
+    sight.saw(f"{found.attempts('retried', 'storage_unavailable')} attempts repeated, the other reads resumed")
+    sight.insist_workers_stay(found)
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
+def _waited(found: Evidence, sight: Sight) -> None:
+    sight.saw(f"{found.attempts('retried')} attempts repeated, every job done once")
+    sight.insist(found.attempts("retried") == 0, "a slow answer is waited for")
+    sight.insist_workers_stay(found)
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
+def _changed(found: Evidence, sight: Sight) -> None:
+    failed = sum(job.error_code == "object_changed" for job in found.jobs)
+    newer = sum(job.state == "succeeded" and job.version_read > 0 for job in found.jobs)
+    sight.saw(f"{failed} jobs failed `object_changed`, {newer} read the new version whole")
+    sight.insist(failed > 0, "`object_changed` comes up")
+    others = [job for job in found.jobs if job.error_code != "object_changed"]
+    sight.insist(all(job.state == "succeeded" for job in others), "every other job succeeds")
+    sight.insist_workers_stay(found)
+
+
 _LATER = "tried again with backoff"
 FAULTS = (
-    Fault("s3_500", "storage", "70% of reads answered 500, for 1 to 4 s", _LATER, _trouble("500")),
-    Fault("s3_503", "storage", "70% of reads answered 503 SlowDown, for 1 to 4 s", _LATER, _trouble("503")),
-    Fault("s3_slow", "storage", "70% of reads 1.5 s late, for 1 to 4 s", "waited for", _trouble("slow")),
+    Fault("s3_500", "storage", "70% of reads answered 500, for 1 to 4 s", _LATER, _trouble("500"), _retried),
+    Fault("s3_503", "storage", "70% of reads answered 503 SlowDown, for 1 to 4 s", _LATER, _trouble("503"), _retried),
+    Fault("s3_slow", "storage", "70% of reads 1.5 s late, for 1 to 4 s", "waited for", _trouble("slow"), _waited),
     Fault(
-        "s3_cut", "storage", "70% of reads cut in the middle, for 1 to 4 s", "resumed, or " + _LATER, _trouble("cut")
+        "s3_cut",
+        "storage",
+        "70% of reads cut in the middle, for 1 to 4 s",
+        "resumed, or " + _LATER,
+        _trouble("cut"),
+        _resumed,
     ),
     Fault(
         "s3_replaced",
@@ -62,6 +124,14 @@ FAULTS = (
         "other objects under the same keys, between submit and read and during retries",
         "the version that was pinned, or `object_changed`; never a mixture",
         _replace,
+        _changed,
     ),
-    Fault("disk_full", "storage", "the download directory (a tmpfs of 1 MB) filled for 1 to 4 s", _LATER, _fill_disk),
+    Fault(
+        "disk_full",
+        "storage",
+        "the download directory (a tmpfs of 1 MB) filled for 1 to 4 s",
+        _LATER,
+        _fill_disk,
+        _retried,
+    ),
 )

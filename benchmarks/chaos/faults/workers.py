@@ -5,15 +5,25 @@ from __future__ import annotations
 import random
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
 
+from benchmarks.chaos.evidence import DRAINED, KILLED, Evidence, Sight
+from benchmarks.chaos.pictures import Kind
 from benchmarks.chaos.world import Fault, SkippedError, World
 
 SLOW_LOAD_S = 6.0
 BETWEEN_TERM_AND_KILL_S = 0.4
+SLOW_JOBS = 4
+BUSY_S = 0.8
 
 
-def _picked(world: World, rng: random.Random) -> int:
-    """A worker that is ready, as soon as there is one: on a slow machine faults come no faster than it starts."""
-    while (pid := world.fleet.pick(rng)) is None:
+def _picked(world: World, rng: random.Random, *, mortal: bool = True) -> int:
+    """A worker that is ready, as soon as there is one: on a slow machine faults come no faster than it starts.
+
+    Slow jobs are asked for first, so that it holds some when it is hit.
+    """
+    for _ in range(SLOW_JOBS):
+        world.producer.ask_for(Kind.SLOW)
+    world.wait(BUSY_S)
+    while (pid := world.fleet.pick(rng, mortal=mortal)) is None:
         if world.over.wait(0.2):
             raise SkippedError("no worker was ready any more")
     return pid
@@ -40,7 +50,7 @@ def _terminate_then_kill(world: World, rng: random.Random) -> str:
 
 
 def _freeze(world: World, rng: random.Random) -> str:
-    pid = _picked(world, rng)
+    pid = _picked(world, rng, mortal=False)
     seconds = world.lease_s * (1.3 + rng.random())
     world.fleet.send(pid, SIGSTOP)
     world.wait(seconds)
@@ -50,7 +60,7 @@ def _freeze(world: World, rng: random.Random) -> str:
 
 def _kill_all(world: World, rng: random.Random) -> str:
     _picked(world, rng)
-    pids = world.fleet.pids()
+    pids = world.fleet.mortal()
     for pid in pids:
         world.fleet.send(pid, SIGKILL)
     return f"{len(pids)} workers"
@@ -66,18 +76,62 @@ def _slow_load(world: World, rng: random.Random) -> str:
     return f"{detail}, the next one loads for {SLOW_LOAD_S:g} s"
 
 
+def _killed(found: Evidence, sight: Sight) -> None:
+    lost = found.attempts("lost")
+    sight.saw(f"{found.endings.get(KILLED, 0)} workers killed, {lost} attempts lost, their jobs succeeded later")
+    sight.insist(lost > 0, "leases run out")
+    sight.insist(set(found.endings) <= {KILLED}, f"workers end by SIGKILL alone ({dict(found.endings)})")
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
+def _killed_or_drained(found: Evidence, sight: Sight) -> None:
+    lost, ends = found.attempts("lost"), dict(found.endings)
+    sight.saw(f"workers left by {ends}, {lost} attempts lost, {found.attempts('released')} given back")
+    sight.insist(lost + found.attempts("released") > 0, "leases run out or are given back")
+    sight.insist(set(ends) <= {KILLED, DRAINED}, f"workers are killed or drain ({ends})")
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
+def _drained(found: Evidence, sight: Sight) -> None:
+    released = found.attempts("released")
+    sight.saw(f"{found.endings.get(DRAINED, 0)} workers left with 0, {released} attempts given back, 0 counted")
+    sight.insist(released > 0, "what cannot end in time is given back")
+    sight.insist(set(found.endings) == {DRAINED}, f"workers leave with status 0 ({dict(found.endings)})")
+    sight.insist(found.crashes == 0 and found.attempts("lost") == 0, "nothing counts as a crash")
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
+def _thawed(found: Evidence, sight: Sight) -> None:
+    fenced = found.said("finished too late") + found.said("the lease was lost")
+    sight.saw(f"{found.attempts('lost')} attempts lost, {fenced} late ends fenced off, no worker left")
+    sight.insist(found.attempts("lost") > 0, "others take over the jobs of the frozen worker")
+    sight.insist(fenced > 0, "what it reports late is fenced off")
+    sight.insist_workers_stay(found)
+    sight.insist(found.unharmed(), "every job succeeds")
+
+
 _AGAIN = "leases run out, others work the jobs"
 FAULTS = (
-    Fault("sigkill", "workers", "SIGKILL to a worker", _AGAIN, _kill),
-    Fault("sigkill_all", "workers", "SIGKILL to all workers at once", _AGAIN, _kill_all),
-    Fault("sigterm", "workers", "SIGTERM to a worker", "it drains; what cannot end is given back unharmed", _terminate),
-    Fault("sigterm_sigkill", "workers", "SIGTERM, SIGKILL within 0.4 s", _AGAIN, _terminate_then_kill),
+    Fault("sigkill", "workers", "SIGKILL to a worker", _AGAIN, _kill, _killed),
+    Fault("sigkill_all", "workers", "SIGKILL to all workers at once", _AGAIN, _kill_all, _killed),
+    Fault(
+        "sigterm",
+        "workers",
+        "SIGTERM to a worker",
+        "it drains; what cannot end is given back unharmed",
+        _terminate,
+        _drained,
+    ),
+    Fault(
+        "sigterm_sigkill", "workers", "SIGTERM, SIGKILL within 0.4 s", _AGAIN, _terminate_then_kill, _killed_or_drained
+    ),
     Fault(
         "sigstop",
         "workers",
         "SIGSTOP for 1.3 to 2.3 leases, then SIGCONT",
         "others work its jobs; what it reports late is fenced off",
         _freeze,
+        _thawed,
     ),
-    Fault("slow_load", "workers", "SIGKILL; the model of the next one loads for 6 s", _AGAIN, _slow_load),
+    Fault("slow_load", "workers", "SIGKILL; the model of the next one loads for 6 s", _AGAIN, _slow_load, _killed),
 )
