@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import parse_qs, urlsplit
+
 from pydantic import SecretStr
 
 from reelmill.embedded import ServiceUrls, locate
@@ -25,7 +27,18 @@ def find_urls(
         redis_url = redis_url or embedded.redis_url
     if database_url is None:
         raise DatabaseUnavailableError("no database is named, and no embedded services run")
-    return database_url, redis_url
+    return database_url, redis_url and verified(redis_url)
+
+
+def verified(redis_url: str) -> str:
+    """The URL; where it asks for TLS and does not say how, the server's certificate is checked.
+
+    Celery would take any certificate then, with no more than a warning.
+    """
+    parts = urlsplit(redis_url)
+    if parts.scheme != "rediss" or "ssl_cert_reqs" in parse_qs(parts.query):
+        return redis_url
+    return f"{redis_url}{'&' if parts.query else '?'}ssl_cert_reqs=required"
 
 
 def service_urls(settings: Settings) -> ServiceUrls:

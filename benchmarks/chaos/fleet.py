@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class Fleet:
         self._lock = threading.Lock()
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._log_of: dict[int, Path] = {}
+        self._leaving: set[int] = set()
         self._closed = threading.Event()
         self._started = 0
         self.load_s = 0.0
@@ -49,14 +50,19 @@ class Fleet:
         """Process ids of all others."""
         return self._alive(range(self._spared, self._size))
 
-    def pick(self, rng: random.Random, *, mortal: bool = True) -> int | None:
-        """One that is ready for jobs: those that are still starting would hide what the others do under it."""
+    def pick(self, rng: random.Random, wanted: Collection[int], *, mortal: bool = True) -> int | None:
+        """One that is ready for jobs, of the wanted ones if any of them is.
+
+        Those that are still starting, or told to leave, would hide what the others do under it.
+        """
         pids = self.mortal() if mortal else self._alive(range(self._size))
-        ready = sorted(pid for pid in pids if READY in self._log_of[pid].read_text(errors="replace"))
-        return rng.choice(ready) if ready else None
+        ready = sorted(pid for pid in pids if pid not in self._leaving and READY in self._log(pid))
+        return rng.choice([pid for pid in ready if pid in wanted] or ready) if ready else None
 
     def send(self, pid: int, number: signal.Signals) -> None:
         """To the worker alone; its decoders notice by themselves."""
+        if number == signal.SIGTERM:
+            self._leaving.add(pid)
         with suppress(ProcessLookupError):
             os.kill(pid, number)
 
@@ -64,7 +70,7 @@ class Fleet:
         """Until every one has said that it is ready. Raises TimeoutError."""
         ends_at = time.monotonic() + timeout_s
         while True:
-            logs = [self._log_of[pid].read_text(errors="replace") for pid in self._alive(range(self._size))]
+            logs = [self._log(pid) for pid in self._alive(range(self._size))]
             if len(logs) == self._size and all(READY in log for log in logs):
                 return
             if time.monotonic() > ends_at:
@@ -79,6 +85,9 @@ class Fleet:
         """SIGTERM to all, SIGKILL after a while."""
         self._closed.set()
         self._thread.join()
+
+    def _log(self, pid: int) -> str:
+        return self._log_of[pid].read_text(errors="replace")
 
     def _alive(self, places: range) -> list[int]:
         with self._lock:
@@ -97,8 +106,7 @@ class Fleet:
 
     def _note_end(self, process: subprocess.Popen[bytes] | None) -> None:
         if process is not None:
-            log = self._log_of[process.pid].read_text(errors="replace")
-            self._count(reason_in(log, process.returncode))
+            self._count(reason_in(self._log(process.pid), process.returncode))
 
     def _count(self, ending: str) -> None:
         self.endings[ending] = self.endings.get(ending, 0) + 1

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import random
+import time
+from contextlib import suppress
 from signal import SIGCONT, SIGKILL, SIGSTOP, SIGTERM
+
+import psycopg
 
 from benchmarks.chaos.evidence import DRAINED, KILLED, Evidence, Sight
 from benchmarks.chaos.pictures import Kind
@@ -12,7 +16,12 @@ from benchmarks.chaos.world import Fault, SkippedError, World
 SLOW_LOAD_S = 6.0
 BETWEEN_TERM_AND_KILL_S = 0.4
 SLOW_JOBS = 4
-BUSY_S = 0.8
+BUSY_S = 5.0
+LOOKS_EVERY_S = 0.1
+_HOLDING = """
+    SELECT DISTINCT pid FROM jobs JOIN workers ON workers.id = jobs.worker_id
+    WHERE state = 'running' AND jobs.started_at BETWEEN now() - interval '1 s' AND now() - interval '0.2 s'
+"""
 
 
 def _picked(world: World, rng: random.Random, *, mortal: bool = True) -> int:
@@ -22,11 +31,20 @@ def _picked(world: World, rng: random.Random, *, mortal: bool = True) -> int:
     """
     for _ in range(SLOW_JOBS):
         world.producer.ask_for(Kind.SLOW)
-    world.wait(BUSY_S)
-    while (pid := world.fleet.pick(rng, mortal=mortal)) is None:
-        if world.over.wait(0.2):
+    gives_up_at = time.monotonic() + BUSY_S
+    while not (busy := _busy(world)) and time.monotonic() < gives_up_at and not world.over.wait(LOOKS_EVERY_S):
+        pass
+    while (pid := world.fleet.pick(rng, busy, mortal=mortal)) is None:
+        if world.over.wait(LOOKS_EVERY_S):
             raise SkippedError("no worker was ready any more")
     return pid
+
+
+def _busy(world: World) -> set[int]:
+    """Process ids of workers that are in the middle of a job."""
+    with suppress(psycopg.Error), psycopg.connect(world.servers.database_url, connect_timeout=2) as connection:
+        return {row[0] for row in connection.execute(_HOLDING).fetchall()}
+    return set()
 
 
 def _kill(world: World, rng: random.Random) -> str:
