@@ -36,8 +36,8 @@ from reelmill.schema import ReelmillError
 
 LEASE_S = 3.0
 DISK_MB = 1
-READY_S = 120.0
-SETTLE_S = 180.0
+READY_S = 300.0
+SETTLE_S = 300.0
 """Jobs that wait for their next try wait up to minutes, when everything works again."""
 KILLS_ANY_WORKER = "job_kills_worker"
 PAUSE_S = 8.0

@@ -26,13 +26,14 @@ def _convicted(found: Evidence, sight: Sight) -> None:
     lost_beside = sum(_lost_beside(found, job) for job in guilty)
     harmed = max((job.crashes for job in found.of_kind(Kind.PLAIN, Kind.SLOW)), default=0)
     sight.saw(
-        f"{len(guilty)} convicted after 4 workers each ({kills} workers), alone the last time; neighbours lost "
-        f"{harmed} attempts at most and succeeded"
+        f"{len(guilty)} convicted after 4 lost attempts each ({kills} workers), alone the last time; a neighbour lost "
+        f"{harmed} at most, and all succeeded"
     )
     sight.insist(bool(guilty) and {job.error_code for job in guilty} == {"worker_lost"}, "`worker_lost`")
     sight.insist(all(_took_four(job) for job in guilty), "each is convicted once, after four lost attempts")
     sight.insist(lost_beside == 0, f"nobody is lost beside it the last time ({lost_beside} were)")
-    sight.insist(kills == WORKERS_EACH * len(guilty), f"four workers each ({kills} for {len(guilty)})")
+    # Two of them in one worker lose it together.
+    sight.insist(WORKERS_EACH <= kills <= WORKERS_EACH * len(guilty), f"no worker more than that ({kills})")
     sight.insist(set(found.endings) <= {KILLED}, f"workers end by SIGKILL alone ({dict(found.endings)})")
     sight.insist(found.unharmed(but=[Kind.KILLS]), "its neighbours succeed")
 
