@@ -51,6 +51,8 @@ def _shown(value: object) -> str:
         return ""
     if isinstance(value, SecretStr):
         return masked(value.get_secret_value())
+    if isinstance(value, str) and "://" in value:
+        return masked(value)
     if isinstance(value, tuple):
         return ", ".join(str(item) for item in value)
     return str(value)

@@ -13,11 +13,14 @@ from reelmill.doctor.check import Check, Status
 from reelmill.doctor.in_force import masked
 from reelmill.embedded import ServiceUrls, locate
 from reelmill.errors import BrokerUnavailableError, DatabaseUnavailableError
+from reelmill.ledger.bells import queued_by_model
 from reelmill.ledger.database import Database
 from reelmill.ledger.exports import failed_exports, overdue_exports
 from reelmill.ledger.notifications import overdue_notifications
+from reelmill.ledger.obstacles import ALIVE_S
 from reelmill.ledger.old_transactions import old_transactions
 from reelmill.ledger.schedules import list_schedules, overdue_schedules
+from reelmill.ledger.workers import list_workers
 from reelmill.schema import ReelmillError
 from reelmill.settings import Settings
 
@@ -25,6 +28,8 @@ ANSWER_TIMEOUT_S = 3.0
 OVERDUE_S = 60.0
 """Housekeeping comes by every few seconds; whoever waited for longer was not seen by any."""
 OLD_TRANSACTION_S = 300.0
+MOST_COUNTED = 1000
+PROBE_KEY, PROBE_MS = "reelmill.doctor", 1000
 
 
 def check_services(settings: Settings) -> list[Check]:
@@ -47,6 +52,7 @@ def _database(settings: Settings, embedded: ServiceUrls | None) -> list[Check]:
         try:
             database.check_schema()
             others = [
+                *_workers(database),
                 *_schedules(database, settings),
                 *_webhooks(database, settings),
                 *_exports(database, settings),
@@ -57,6 +63,21 @@ def _database(settings: Settings, embedded: ServiceUrls | None) -> list[Check]:
     except ReelmillError as error:
         return [Check.failed("database", error)]
     return [Check("database", Status.OK, f"{database.name} answers, its tables are up to date"), *others]
+
+
+def _workers(database: Database) -> list[Check]:
+    """Jobs that could run now, and nobody alive who serves their model."""
+    alive = {worker.model for worker in list_workers(database, silent_up_to_s=ALIVE_S) if worker.retired_at is None}
+    waiting = {model: jobs for model, jobs in queued_by_model(database, MOST_COUNTED).items() if model not in alive}
+    return [
+        Check(
+            "workers",
+            Status.WARN,
+            f"{jobs:,}{'+' if jobs == MOST_COUNTED else ''} jobs wait for {model!r}, and no worker serves it",
+            f"Start one: reelmill worker --served-model-name {model}",
+        )
+        for model, jobs in waiting.items()
+    ]
 
 
 def _schedules(database: Database, settings: Settings) -> list[Check]:
@@ -114,6 +135,8 @@ def _redis(settings: Settings, embedded: ServiceUrls | None) -> Check:
             url, socket_timeout=ANSWER_TIMEOUT_S, socket_connect_timeout=ANSWER_TIMEOUT_S, retry=None
         ) as client:
             client.ping()
+            # A Redis that is full, read-only or strict with us answers pings all the same.
+            client.set(PROBE_KEY, "1", px=PROBE_MS)
     except (redis.RedisError, ValueError) as error:
         return Check.failed("redis", BrokerUnavailableError(str(error), subject=masked(url)))
     return Check("redis", Status.OK, f"{masked(url)} answers")
@@ -153,6 +176,6 @@ def _s3_endpoint(url: str) -> Check:
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         with socket.create_connection((parts.hostname or "", port), timeout=ANSWER_TIMEOUT_S):
-            return Check(name, Status.OK, f"{url} accepts connections")
+            return Check(name, Status.OK, f"{masked(url)} accepts connections")
     except (OSError, ValueError) as error:
-        return Check(name, Status.FAIL, f"{url}: {error}", "Start it, or correct REELMILL_S3_ENDPOINT_URL")
+        return Check(name, Status.FAIL, f"{masked(url)}: {error}", "Start it, or correct REELMILL_S3_ENDPOINT_URL")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -26,6 +27,8 @@ OURS = {
     "AWS_SESSION_TOKEN": "never-shown-6",
 }
 WRONG = "never-shown-7"
+INSTANT = [sys.executable, "-m", "benchmarks.instant"]
+"""A worker whose model answers at once."""
 
 
 @pytest.mark.timeout(400)
@@ -46,7 +49,7 @@ def test_no_secret_is_in_logs_errors_doctor_or_reports(
             "redis_url": _at(mill.redis_url, to_redis.port),
         }
         quick = {"log_level": "DEBUG", "lease_s": "3", "heartbeat_s": "0.3", "housekeeping_s": "0.3"}
-        with running_worker(tmp_path / "worker.log", **urls, **quick) as worker:
+        with running_worker(tmp_path / "worker.log", arguments=INSTANT, **urls, **quick) as worker:
             _work_through_failures(worker, to_database, to_redis, s3_server)
             assert worker.terminate() == 0
     said = {"log": worker.log(), "rows": str(rows(mill.database_url, "SELECT error_message FROM attempts"))}

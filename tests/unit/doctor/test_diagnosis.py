@@ -3,14 +3,18 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
+import redis
 
 from reelmill import Caption, Client
 from reelmill.doctor import Check, Diagnosis, Status, diagnose, diagnosis, services
 from reelmill.doctor import machine as machine_checks
 from reelmill.embedded import ServiceUrls
+from reelmill.ledger.database import Database
+from reelmill.ledger.workers import register_worker, retire_worker
 
 SetEnvironment = Callable[..., None]
 
@@ -121,6 +125,63 @@ def test_a_dead_redis_is_found_and_says_what_to_do(mill: ServiceUrls, set_enviro
     assert found(diagnose(), "database").status is Status.OK
 
 
+def test_a_redis_that_answers_and_takes_nothing_is_found(mill: ServiceUrls, set_environment: SetEnvironment) -> None:
+    with redis.Redis.from_url(mill.redis_url) as client:
+        client.config_set("maxmemory", "1")
+        try:
+            full = found(diagnose(), "redis")
+        finally:
+            client.config_set("maxmemory", "0")
+        client.execute_command("ACL", "SETUSER", "onlooker", "on", ">hidden", "~*", "+ping", "+hello")
+        set_environment(redis_url=mill.redis_url.replace(f":{urlsplit(mill.redis_url).password}@", "onlooker:hidden@"))
+        forbidden = found(diagnose(), "redis")
+        client.execute_command("ACL", "DELUSER", "onlooker")
+
+    assert (full.status, forbidden.status) == (Status.FAIL, Status.FAIL)
+    assert "maxmemory" in full.message
+    assert "no permissions" in forbidden.message.lower()
+    assert "hidden" not in forbidden.message
+
+
+def test_jobs_that_nobody_serves_are_found(mill: ServiceUrls) -> None:
+    def named() -> list[Check]:
+        return [check for check in diagnose().checks if check.name == "workers"]
+
+    with Client() as client:
+        client.submit("s3://a/b", tasks=[Caption()])
+
+    (check,) = named()
+    assert (check.status, check.message) == (Status.WARN, "1 jobs wait for 'default', and no worker serves it")
+    assert "reelmill worker" in check.next_step
+    database = Database(mill.database_url, pool_size=1)
+    register_worker(database, "w", model="default", hostname="h", pid=1, device="cpu", concurrency=1)
+    assert not named()
+    retire_worker(database, "w")
+    assert named()
+    database.close()
+
+
+def test_a_database_password_that_is_wrong_is_found_and_not_shown(
+    mill: ServiceUrls, set_environment: SetEnvironment
+) -> None:
+    parts = urlsplit(mill.database_url)
+    set_environment(database_url=mill.database_url.replace(f":{parts.password}@", ":hidden@"))
+
+    check = found(diagnose(), "database")
+
+    assert check.status is Status.FAIL
+    assert "password authentication failed" in check.message
+    assert "hidden" not in check.message
+
+
+def test_a_download_directory_that_cannot_be_written_is_found(tmp_path: Path, set_environment: SetEnvironment) -> None:
+    set_environment(download_dir=str(tmp_path / "gone"))
+
+    check = found(diagnose(), "download dir")
+
+    assert (check.status, check.next_step) == (Status.FAIL, "Set REELMILL_DOWNLOAD_DIR")
+
+
 def test_a_dead_database_is_found(set_environment: SetEnvironment) -> None:
     set_environment(database_url=f"postgresql://u:hidden@127.0.0.1:{unused_port()}/x")
 
@@ -162,9 +223,12 @@ def test_too_little_room_for_the_largest_object_is_a_warning(tmp_path: Path, set
 
 
 def test_an_s3_endpoint_that_refuses_connections_is_found(set_environment: SetEnvironment) -> None:
-    set_environment(s3_endpoint_url=f"http://127.0.0.1:{unused_port()}")
+    set_environment(s3_endpoint_url=f"http://user:hidden@127.0.0.1:{unused_port()}")
 
-    assert found(diagnose(), "s3 endpoint").status is Status.FAIL
+    diagnosed = diagnose()
+
+    assert found(diagnosed, "s3 endpoint").status is Status.FAIL
+    assert "hidden" not in str(diagnosed)
 
 
 def test_a_machine_without_the_workers_libraries_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
