@@ -20,6 +20,7 @@ from reelmill.schema import ReelmillError
 MOST_OPEN = 60
 """Jobs that are queued or running, where no pace is set."""
 MOST_AT_ONCE = 8
+MOST_WANTED = 4
 SCAN_OBJECTS = 12
 SCAN_SHARE = 0.03
 SLOW_SHARE = 0.04
@@ -84,10 +85,23 @@ class Producer:
         self._stopped.set()
         self._thread.join()
 
-    def ask_for(self, kind: Kind) -> None:
-        """One job of this kind soon."""
+    def ask_for(self, kind: Kind, most: int = MOST_WANTED) -> bool:
+        """One job of this kind soon; False where so many of them wait to be submitted already.
+
+        On a slow machine faults would otherwise come faster than jobs, and there would be nothing else.
+        """
         with self._lock:
-            self._wanted.append(kind)
+            free = self._wanted.count(kind) < most
+            if free:
+                self._wanted.append(kind)
+        return free
+
+    def open_of(self, kind: Kind) -> int:
+        """Jobs of this kind that are queued or running. Raises psycopg.Error."""
+        statement = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running') AND labels ->> 'kind' = %s"
+        with psycopg.connect(self._database_url, connect_timeout=3) as connection:
+            found = connection.execute(statement, (kind.name,)).fetchone()
+        return int(found[0]) if found else 0
 
     def new_spec(self, kind: Kind = Kind.PLAIN) -> tuple[Picture, JobSpec]:
         """A picture in its place, and a job for it that nobody has submitted yet."""
@@ -100,6 +114,7 @@ class Producer:
             media=(uri,),
             tasks=(Caption(), Ask(*QUESTIONS)),
             client_token=f"chaos-{number}",
+            labels={"kind": kind.name},
             max_attempts=TRIES.get(kind, PATIENT),
         )
         return picture, spec
@@ -135,7 +150,11 @@ class Producer:
                 if len(made) == 1:
                     spec = made[0][1]
                     self._client.submit(
-                        spec.media[0], tasks=spec.tasks, client_token=spec.client_token, max_attempts=spec.max_attempts
+                        spec.media[0],
+                        tasks=spec.tasks,
+                        client_token=spec.client_token,
+                        max_attempts=spec.max_attempts,
+                        labels=spec.labels,
                     )
                 else:
                     self._client.submit_many(spec for _, spec in made)

@@ -25,10 +25,13 @@ class FaultyApp:
     trouble: Trouble | None = None
     share: float = 0.7
     rng: random.Random = field(default_factory=random.Random)
+    met: int = 0
+    """Reads that met trouble so far."""
 
     def __call__(self, environ: dict[str, Any], start: Start) -> Iterable[bytes]:
         reads = environ["REQUEST_METHOD"] == "GET" and "list-type" not in environ.get("QUERY_STRING", "")
         trouble = self.trouble if reads and self.rng.random() < self.share else None
+        self.met += trouble is not None
         if trouble in STATUS:
             status, code = STATUS[str(trouble)]
             body = f"<Error><Code>{code}</Code><Message>chaos</Message></Error>".encode()

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.chaos.evidence import Look
 from benchmarks.chaos.fleet import Fleet
+from benchmarks.chaos.pictures import Kind
 from benchmarks.chaos.producer import Producer
 from benchmarks.chaos.proxy import TcpProxy
 from benchmarks.chaos.servers import Servers
@@ -51,6 +52,12 @@ class World:
     def wait(self, seconds: float) -> None:
         """So long, or until the bench is over."""
         self.over.wait(seconds)
+
+
+def ask(world: World, kind: Kind) -> None:
+    """Have a job of this kind submitted. Raises SkippedError: as many as may be wait for it already."""
+    if not world.producer.ask_for(kind):
+        raise SkippedError("the producer is behind")
 
 
 @dataclass(frozen=True, slots=True)

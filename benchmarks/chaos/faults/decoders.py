@@ -6,19 +6,19 @@ import random
 
 from benchmarks.chaos.evidence import Evidence, Look, Sight
 from benchmarks.chaos.pictures import Kind
-from benchmarks.chaos.world import Fault, World
+from benchmarks.chaos.world import Fault, World, ask
 
 
 def _crashes(world: World, rng: random.Random) -> None:
-    world.producer.ask_for(Kind.CRASHES_DECODER)
+    ask(world, Kind.CRASHES_DECODER)
 
 
 def _hangs(world: World, rng: random.Random) -> None:
-    world.producer.ask_for(Kind.HANGS_DECODER)
+    ask(world, Kind.HANGS_DECODER)
 
 
 def _bloats(world: World, rng: random.Random) -> None:
-    world.producer.ask_for(Kind.BLOATS_DECODER)
+    ask(world, Kind.BLOATS_DECODER)
 
 
 def _fails(kind: Kind, code: str) -> Look:
