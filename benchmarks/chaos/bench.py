@@ -39,6 +39,8 @@ DISK_MB = 1
 READY_S = 300.0
 SETTLE_S = 300.0
 """Jobs that wait for their next try wait up to minutes, when everything works again."""
+LATE_SHARE = 0.3
+"""A producer that is behind its number of jobs gets so much more time."""
 KILLS_ANY_WORKER = "job_kills_worker"
 PAUSE_S = 8.0
 """Between the faults of a family, on average."""
@@ -195,6 +197,9 @@ def _storm(plan: Plan, world: World, faults: tuple[Fault, ...], journal: Journal
     for lane in lanes:
         lane.start()
     time.sleep(plan.seconds)
+    gives_up_at = time.monotonic() + plan.seconds * LATE_SHARE
+    while world.producer.behind and time.monotonic() < gives_up_at:
+        time.sleep(1.0)
     world.over.set()
     for lane in lanes:
         lane.join()

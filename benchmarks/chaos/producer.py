@@ -80,6 +80,11 @@ class Producer:
         self._started_at = time.monotonic()
         self._thread.start()
 
+    @property
+    def behind(self) -> bool:
+        """Whether jobs that were asked for are still to be submitted."""
+        return self._pace.jobs is not None and len(self.register.accepted) < self._pace.jobs
+
     def stop(self) -> None:
         """After what is under way was accepted."""
         self._stopped.set()
