@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import tempfile
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import structlog
 from pipelines.media.decode import DecodePool
 from pipelines.model.types import Backend
 from reelmill.bells import Bells
+from reelmill.errors import DatabaseUnavailableError
 from reelmill.ledger.database import Database
 from reelmill.ledger.workers import register_model, register_worker, retire_worker
 from reelmill.settings import Settings
@@ -38,6 +40,7 @@ from worker.storage import Storage
 from worker.storage.downloads import clear_leftovers
 
 log = structlog.get_logger(__name__)
+REGISTER_RETRY_S = 1.0
 LoadBackend = Callable[[Settings], Backend]
 
 
@@ -83,7 +86,7 @@ class WorkerProcess:
         database.check_schema()
         backend = load(settings)
         worker_id = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        _register(database, worker_id, settings, backend)
+        _insist_on_registering(database, worker_id, settings, backend)
         bells = Bells(urls.redis_url, max_bells=settings.max_bells)
         leases = Leases()
         drain = Drain(leases, settings.drain_s)
@@ -145,6 +148,17 @@ def _metrics(settings: Settings, database: Database, leases: Leases, decoders: D
     metrics.watch_queues(database)
     metrics.serve(settings)
     return metrics
+
+
+def _insist_on_registering(database: Database, worker_id: str, settings: Settings, backend: Backend) -> None:
+    """Until the database takes it: a model that took minutes to load is not thrown away for an outage of seconds."""
+    while True:
+        try:
+            _register(database, worker_id, settings, backend)
+            return
+        except DatabaseUnavailableError as error:
+            log.warning("loaded, and the database is away; trying again", error=str(error))
+            time.sleep(REGISTER_RETRY_S)
 
 
 def _register(database: Database, worker_id: str, settings: Settings, backend: Backend) -> None:
