@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import structlog
 from celery import Celery, signals
 
 from reelmill.bells import TASK_NAME, queue_name
@@ -17,7 +16,6 @@ from worker.backends import load_backend
 from worker.errors import WorkerConfigError
 from worker.process import LoadBackend, WorkerProcess
 
-log = structlog.get_logger(__name__)
 CRASHED = os.EX_SOFTWARE
 
 
@@ -72,12 +70,9 @@ class _Hooks:
         signals.worker_shutdown.connect(self._stop, weak=False)
 
     def work(self) -> None:
-        """The task: run a slot. Whatever escaped into Celery would wedge a thread of its pool for good."""
-        try:
-            if self._process is not None:
-                self._process.slot.run()
-        except BaseException:
-            log.exception("a slot ended with an error")
+        """The task: a bell was rung."""
+        if self._process is not None:
+            self._process.lookout.hear()
 
     def _setup_logging(self, **_: Any) -> None:
         configure_logging(self._settings)

@@ -29,6 +29,7 @@ from worker.exporter import Exporter
 from worker.heartbeat import beat
 from worker.housekeeping import Housekeeping
 from worker.leases import Leases
+from worker.lookout import Lookout
 from worker.metrics import Metrics
 from worker.notifier import Notifier
 from worker.periodic import Periodic
@@ -41,19 +42,22 @@ from worker.storage.downloads import clear_leftovers
 
 log = structlog.get_logger(__name__)
 REGISTER_RETRY_S = 1.0
+ROUNDS_WITHOUT_A_BELL = 2
+"""Housekeeping rings for whatever is queued in each of its rounds: who hears nothing for two of them has no Redis."""
+DRAIN_SLACK_S = 10.0
 LoadBackend = Callable[[Settings], Backend]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorkerProcess:
-    """A started worker. `slot.run` is what a bell wakes; any number of threads may be in it."""
+    """A started worker. `lookout.hear` is what a bell wakes; any number of threads may be in it."""
 
     settings: Settings
     database: Database
     backend: Backend
     decoders: DecodePool
     drain: Drain
-    slot: Slot
+    lookout: Lookout
     scanner: Scanner
     exporter: Exporter
     threads: tuple[Periodic, ...]
@@ -101,22 +105,25 @@ class WorkerProcess:
         scanner = Scanner(settings, database, bells, worker_id)
         exporter = Exporter(settings, database, worker_id)
         heartbeat = partial(beat, database, worker_id, leases, settings.lease_s, pulse)
+        slot = Slot(settings, database, bells, leases, drain, runner, worker_id, metrics)
+        silence_s = ROUNDS_WITHOUT_A_BELL * settings.housekeeping_s
+        lookout = Lookout(slot.run, most=settings.concurrency, silence_s=silence_s)
         threads = (
             Periodic("heartbeat", settings.heartbeat_s, heartbeat),
             Periodic("housekeeping", settings.housekeeping_s, housekeeping.tick),
+            Periodic("lookout", settings.housekeeping_s, lookout.look),
             Periodic("notifier", settings.housekeeping_s, Notifier(settings, database).tick),
             *((Periodic("scanner", settings.housekeeping_s, scanner.tick),) if settings.scan_archives else ()),
             *((Periodic("exporter", settings.housekeeping_s, exporter.tick),) if settings.write_exports else ()),
         )
         for thread in threads:
             thread.start()
-        slot = Slot(settings, database, bells, leases, drain, runner, worker_id, metrics)
         pulse.saw_database()
         pulse.become("ready")
         log.info("worker ready", worker_id=worker_id, model=settings.served_model_name, path=backend.info.path)
         threads = (*threads, beating)
         return cls(
-            settings, database, backend, decoders, drain, slot, scanner, exporter, threads, worker_id, pulse, metrics
+            settings, database, backend, decoders, drain, lookout, scanner, exporter, threads, worker_id, pulse, metrics
         )
 
     def leave(self) -> None:
@@ -127,9 +134,11 @@ class WorkerProcess:
         self.pulse.become("draining")
 
     def stop(self) -> None:
-        """End the threads, the decoders and the engine; slots have returned by now."""
+        """End the threads, the decoders and the engine; slots that bells woke have returned by now."""
         self.scanner.leave()
         self.exporter.leave()
+        self.drain.start()
+        self.lookout.wait(self.settings.drain_s + DRAIN_SLACK_S)
         for thread in self.threads:
             thread.stop()
         self.metrics.close()
