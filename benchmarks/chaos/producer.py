@@ -20,6 +20,8 @@ from reelmill.schema import ReelmillError
 MOST_OPEN = 60
 """Jobs that are queued or running, where no pace is set."""
 MOST_AT_ONCE = 8
+MOST_BEHIND = 50
+"""Jobs of one submit, where a pace is set."""
 MOST_WANTED = 4
 SCAN_OBJECTS = 12
 SCAN_SHARE = 0.03
@@ -38,14 +40,11 @@ class Pace:
     jobs: int | None
     seconds: float
 
-    @property
-    def most_open(self) -> int:
-        """Jobs that may be queued or running; beyond it nothing is submitted."""
-        return MOST_OPEN if self.jobs is None else max(MOST_OPEN, self.jobs)
-
-    def ahead(self, accepted: int, elapsed_s: float) -> bool:
-        """Whether the next ones can wait."""
-        return self.jobs is not None and accepted > self.jobs * elapsed_s / self.seconds
+    def due(self, accepted: int, elapsed_s: float) -> int:
+        """How many jobs are to be submitted now, the bounded number of one submit."""
+        if self.jobs is None:
+            raise ValueError("no pace is set")
+        return min(MOST_BEHIND, self.jobs - accepted, int(self.jobs * elapsed_s / self.seconds) - accepted)
 
 
 @dataclass
@@ -172,20 +171,23 @@ class Producer:
 
     def _run(self) -> None:
         while not self._stopped.is_set():
-            accepted = len(self.register.accepted)
-            if self._pace.jobs is not None and accepted >= self._pace.jobs:
-                return
-            if self._pace.ahead(accepted, time.monotonic() - self._started_at) or self._crowded():
+            count = self._next_count()
+            if count <= 0:
                 self._stopped.wait(RETRY_S)
             elif self._rng.random() < SCAN_SHARE:
                 self.scan()
             else:
-                self.submit(self._kinds())
+                self.submit(self._kinds(count))
 
-    def _kinds(self) -> list[Kind]:
+    def _next_count(self) -> int:
+        """How many jobs the next submit has, the asked for ones left out."""
+        if self._pace.jobs is not None:
+            return self._pace.due(len(self.register.accepted), time.monotonic() - self._started_at)
+        return self._rng.randint(1, MOST_AT_ONCE) if self._open_jobs() < MOST_OPEN else 0
+
+    def _kinds(self, count: int) -> list[Kind]:
         with self._lock:
             wanted, self._wanted = self._wanted, []
-        count = self._rng.randint(1, MOST_AT_ONCE)
         return [*wanted, *(Kind.SLOW if self._rng.random() < SLOW_SHARE else Kind.PLAIN for _ in range(count))]
 
     def scan(self) -> list[int]:
@@ -211,14 +213,11 @@ class Producer:
                 self.accept(pictures)
                 return [picture.number for picture in pictures]
 
-    def _crowded(self) -> bool:
-        return self._open_jobs() >= self._pace.most_open
-
     def _open_jobs(self) -> int:
         with suppress(psycopg.Error), psycopg.connect(self._database_url, connect_timeout=3) as connection:
             found = connection.execute("SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')").fetchone()
             return int(found[0]) if found else 0
-        return self._pace.most_open
+        return MOST_OPEN
 
     def _write(self, picture: Picture) -> str:
         path = self._media / f"{picture.number}.png"
