@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import socket
+import sys
 import urllib.request
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -91,6 +93,27 @@ def test_without_its_database_a_scrape_has_no_queues_but_everything_else(metrics
 
     assert "reelmill_jobs_ready" not in found
     assert found["reelmill_jobs_ended_total"] == {("", "shapes", "lost"): 1}
+
+
+def test_the_memory_of_each_gpu_is_shown_once_cuda_has_started(
+    metrics: Metrics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretended = SimpleNamespace(
+        is_initialized=lambda: True,
+        device_count=lambda: 2,
+        mem_get_info=lambda device: (30 + device, 80),
+        memory_reserved=lambda device: 40 + device,
+    )
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=pretended))
+
+    assert scrape(metrics)["reelmill_gpu_memory_bytes"] == {
+        ("0", "total"): 80,
+        ("0", "used"): 50,
+        ("0", "reserved"): 40,
+        ("1", "total"): 80,
+        ("1", "used"): 49,
+        ("1", "reserved"): 41,
+    }
 
 
 def test_a_port_that_is_taken_is_named(metrics: Metrics) -> None:
