@@ -220,8 +220,8 @@ def _lane(rng: random.Random, pause_s: float, world: World, faults: list[Fault],
 
 
 def _settle(world: World, journal: Journal) -> None:
-    """Until nothing is queued or running, and no scan either."""
-    ends_at = time.monotonic() + SETTLE_S
+    """Until nothing is queued or running, and no scan either; or nothing has ended for SETTLE_S."""
+    ends_at, fewest = time.monotonic() + SETTLE_S, None
     statement = """
         SELECT (SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')),
                (SELECT count(*) FROM scans WHERE state IN ('queued', 'running'))
@@ -231,5 +231,7 @@ def _settle(world: World, journal: Journal) -> None:
             found = connection.execute(statement).fetchone()
         if found == (0, 0):
             return
+        if found is not None and (fewest is None or found < fewest):
+            ends_at, fewest = time.monotonic() + SETTLE_S, found
         time.sleep(0.3)
     journal.say(f"after {SETTLE_S:g} s there are still jobs and scans: {found}")

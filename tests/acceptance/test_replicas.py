@@ -142,7 +142,8 @@ def test_a_worker_that_starts_without_redis_works_and_connects_when_redis_comes(
 ) -> None:
     port = _free_port()
     redis_url = f"redis://127.0.0.1:{port}/0"
-    with running_worker(tmp_path / "worker.log", redis_url=redis_url, **QUICK_LEASES) as worker:
+    instant = [sys.executable, "-m", "benchmarks.instant"]
+    with running_worker(tmp_path / "worker.log", arguments=instant, redis_url=redis_url, **QUICK_LEASES) as worker:
         job = Client(mill.database_url, redis_url).submit(
             s3_server.put("late/a.png", noise_png(1)), tasks=[Caption()], generation=SHORT
         )
