@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from celery import Celery, signals
+from kombu.transport.redis import Channel
 
 from reelmill.bells import TASK_NAME, queue_name
 from reelmill.logs import configure_logging
@@ -50,6 +51,9 @@ def make_app(settings: Settings, load: LoadBackend = load_backend) -> Celery:
             "health_check_interval": 15,
         },
     )
+    # A bell that was taken need not be hung again: housekeeping rings. Doing so on a connection that had just broken
+    # ended Celery's consumer with an AttributeError, and the worker with it.
+    Channel.do_restore = False
     _Hooks(settings, load).connect(app)
     return app
 
