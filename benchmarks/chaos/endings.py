@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import signal
 
-_CODE = re.compile(r"left: (\w+)")
+_CODE = re.compile(r"left: (\w+)|Unrecoverable error: (\w+)")
+"""Ours, or what Celery gave up for."""
 LAST_LINE_CHARACTERS = 300
 
 
@@ -17,4 +18,4 @@ def reason_in(log: str, status: int) -> str:
         return "status 0"
     found = _CODE.findall(log)
     lines = log.strip().splitlines() or ["it said nothing"]
-    return f"status {status}: {found[-1] if found else lines[-1][-LAST_LINE_CHARACTERS:]}"
+    return f"status {status}: {''.join(found[-1]) if found else lines[-1][-LAST_LINE_CHARACTERS:]}"
