@@ -51,12 +51,13 @@ def main(
         int | None, typer.Option(min=1, help="Tiles of an image; by default the checkpoint's.")
     ] = None,
     video_share: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of the files that are videos.")] = 0.3,
+    plain: Annotated[bool, typer.Option("--plain", help="Nothing but shapes apart from each other.")] = False,
     threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
 ) -> None:
     """Score the checkpoint on unseen media; the last line is one JSON object."""
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
-        write_world(Path(folder), seed, plan(count, video_share))
+        write_world(Path(folder), seed, plan(count, video_share, plain=plain))
         found = evaluate(model, Path(folder), Sampling(max_tiles=max_tiles))
     named = {"_".join(filter(None, (score.metric, score.slice))): score for score in found}
     sys.stdout.write(json.dumps({"results": {name: score.count for name, score in named.items()}}) + "\n")

@@ -8,11 +8,13 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from demo.batches import IGNORE, Batch
 from demo.net import Shapes
-from demo.samples import IGNORE, Batch
 from demo.world import COLOURS, FORMS
 
 SHORT_ANSWER_WEIGHT = 3.0
+NEAR_NUMBERS = 0.75
+"""How far (in tokens of ten thousandths) a corner may be off to be nearly right: the width of its soft target."""
 DETECTION_OUTPUTS = 1 + len(COLOURS) + len(FORMS) + 4
 
 
@@ -39,28 +41,39 @@ def embed(model: Shapes, ids: Tensor, visual: Tensor, image_token: int) -> Tenso
 
 def answer_logits(model: Shapes, batch: Batch, visual: Tensor, image_token: int) -> tuple[Tensor, Tensor]:
     """Logits float32 [answer tokens, vocabulary] and their targets int64 [answer tokens]."""
-    ids, targets = torch.from_numpy(batch.ids), torch.from_numpy(batch.targets)
-    embeds = embed(model, ids, visual, image_token)
-    states = model.read(embeds, torch.from_numpy(batch.positions), batch.spans)
+    ids, targets, positions = (
+        torch.from_numpy(each).to(visual.device) for each in (batch.ids, batch.targets, batch.positions)
+    )
+    states = model.read(embed(model, ids, visual, image_token), positions, batch.spans)
     wanted = targets != IGNORE
     return model.language_model["lm_head"](states[wanted]).float(), targets[wanted]
 
 
-def word_loss(logits: Tensor, targets: Tensor, batch: Batch) -> Tensor:
-    """Mean cross entropy per answer token; a short answer is a token or two, and would drown among long ones."""
+def word_loss(logits: Tensor, targets: Tensor, batch: Batch, numbers: range) -> Tensor:
+    """Mean cross entropy per answer token; a short answer is a token or two, and would drown among long ones.
+
+    Ids in `numbers` follow each other as their numbers do: near ones are nearly right.
+    """
     weights = torch.ones(batch.targets.shape)
     if len(batch.spans) > 1:
         count, length = batch.spans[-1]
         weights[:, -count * length :] = SHORT_ANSWER_WEIGHT
-    weights = weights[torch.from_numpy(batch.targets) != IGNORE]
-    losses = F.cross_entropy(logits, targets, reduction="none")
+    weights = weights[torch.from_numpy(batch.targets) != IGNORE].to(logits.device)
+    likely = logits.log_softmax(-1)
+    losses = -likely.gather(1, targets[:, None])[:, 0]
+    corners = ((targets >= numbers.start) & (targets < numbers.stop)).nonzero()[:, 0]
+    if len(corners):
+        places = torch.arange(len(numbers), device=logits.device)
+        off = places[None] - (targets[corners] - numbers.start)[:, None]
+        near = (-0.5 * (off / NEAR_NUMBERS) ** 2).softmax(-1)
+        losses = losses.index_copy(0, corners, -(near * likely[corners, numbers.start : numbers.stop]).sum(-1))
     return (losses * weights).sum() / weights.sum()
 
 
 def detection_loss(head: nn.Module, visual: Tensor, batch: Batch) -> Tensor:
     """Presence, colour, form and box of the shape centred in each visual token's cell."""
-    out = head(visual[torch.from_numpy(batch.view_tiles)]).float()
-    cells = torch.from_numpy(batch.cells)
+    out = head(visual[torch.from_numpy(batch.view_tiles).to(visual.device)]).float()
+    cells = torch.from_numpy(batch.cells).to(visual.device)
     there = cells[..., 0] > 0
     found, truth = out[there], cells[there]
     split = 1 + len(COLOURS)

@@ -53,7 +53,7 @@ class DemoOutcome:
 def run(options: DemoOptions, console: Console) -> DemoOutcome:
     """Render, start the mill, submit, wait, compare, write the page."""
     console.print(f"[bold]1[/] Rendering {options.media} images and videos of coloured shapes …")
-    write_world(options.folder, options.seed, plan(options.media, long_videos=options.long_videos))
+    write_world(options.folder, options.seed, plan(options.media, long_videos=options.long_videos, plain=True))
     media = read_labelled(options.folder)
     console.print("[bold]2[/] Starting the embedded Postgres and Redis …")
     urls = up()

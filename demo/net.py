@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from demo.attention import Spans, attend, attention
+
 
 @dataclass(frozen=True)
 class Size:
@@ -34,10 +36,6 @@ class Size:
     @property
     def side(self) -> int:
         return self.tile // self.patch
-
-
-Spans = tuple[tuple[int, int], ...]
-"""Behind the prefix of a sequence: runs of (how many, how long) questions that see the prefix and themselves only."""
 
 
 class VisionAttention(nn.Module):
@@ -120,10 +118,7 @@ class TextAttention(nn.Module):
     def forward(self, x: Tensor, rope: tuple[Tensor, Tensor], spans: Spans) -> Tensor:
         n, length, _ = x.shape
         q, k, v = (p(x).view(n, length, -1, self.head).transpose(1, 2) for p in (self.q_proj, self.k_proj, self.v_proj))
-        q, k = _rotate(q, rope), _rotate(k, rope)
-        groups = q.shape[1] // k.shape[1]
-        k, v = k.repeat_interleave(groups, 1), v.repeat_interleave(groups, 1)
-        out = attend(q, k, v, spans).transpose(1, 2).reshape(n, length, -1)
+        out = attend(_rotate(q, rope), _rotate(k, rope), v, spans).transpose(1, 2).reshape(n, length, -1)
         return self.o_proj(out)  # type: ignore[no-any-return]
 
 
@@ -173,6 +168,11 @@ class Shapes(nn.Module):
         self.language_model = nn.ModuleDict({"model": Text(size), "lm_head": head})
         _initialise(self)
 
+    @property
+    def device(self) -> torch.device:
+        """Where its weights are."""
+        return self.vision_model.embeddings.class_embedding.device
+
     def see(self, tiles: Tensor) -> Tensor:
         """uint8 [n, tile, tile, 3] to visual tokens [n, 16, width]."""
         return self.mlp1(shuffle(self.vision_model(normalise(tiles)), self.size.side))  # type: ignore[no-any-return]
@@ -186,51 +186,10 @@ class Shapes(nn.Module):
         return model.norm(embeds)  # type: ignore[operator,no-any-return]
 
 
-def attention(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Plain attention: for sequences as short as ours, the fused CPU kernel's backward pass is several times slower."""
-    scores = torch.matmul(q * q.shape[-1] ** -0.5, k.transpose(-1, -2))
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -1e4)
-    return torch.matmul(scores.softmax(-1, dtype=scores.dtype), v)
-
-
-def attend(q: Tensor, k: Tensor, v: Tensor, spans: Spans) -> Tensor:
-    """Causal attention [n, heads, length, head] over a prefix that the questions behind it share.
-
-    Each question is attended to as a short sequence of its own, so the cost does not grow with their number squared.
-    """
-    n, heads, length, head = q.shape
-    start = length - sum(count * size for count, size in spans)
-    causal = torch.ones(start, start, dtype=torch.bool).tril()
-    parts, at = [attention(q[:, :, :start], k[:, :, :start], v[:, :, :start], causal)], start
-    for count, size in spans:
-        end = at + count * size
-        own_q, own_k, own_v = (_split(x[:, :, at:end], count) for x in (q, k, v))
-        seen_k, seen_v = (_repeat(x[:, :, :start], count) for x in (k, v))
-        keys, values = torch.cat([seen_k, own_k], dim=2), torch.cat([seen_v, own_v], dim=2)
-        mask = torch.ones(size, start + size, dtype=torch.bool).tril(start)
-        out = attention(own_q, keys, values, mask)
-        parts.append(out.reshape(n, count, heads, size, head).transpose(1, 2).reshape(n, heads, count * size, head))
-        at = end
-    return torch.cat(parts, dim=2)
-
-
-def _split(x: Tensor, count: int) -> Tensor:
-    """[n, heads, count * size, head] to [n * count, heads, size, head]."""
-    n, heads, length, head = x.shape
-    return x.reshape(n, heads, count, length // count, head).transpose(1, 2).reshape(n * count, heads, -1, head)
-
-
-def _repeat(x: Tensor, count: int) -> Tensor:
-    """[n, heads, start, head] to [n * count, heads, start, head]."""
-    n, heads, start, head = x.shape
-    return x[:, None].expand(n, count, heads, start, head).reshape(n * count, heads, start, head)
-
-
 def normalise(tiles: Tensor) -> Tensor:
     """uint8 [n, h, w, 3] to ImageNet-normalised float32 [n, 3, h, w]."""
-    mean = torch.tensor((0.485, 0.456, 0.406)).view(1, 3, 1, 1) * 255
-    std = torch.tensor((0.229, 0.224, 0.225)).view(1, 3, 1, 1) * 255
+    mean = torch.tensor((0.485, 0.456, 0.406), device=tiles.device).view(1, 3, 1, 1) * 255
+    std = torch.tensor((0.229, 0.224, 0.225), device=tiles.device).view(1, 3, 1, 1) * 255
     return (tiles.permute(0, 3, 1, 2).float() - mean) / std
 
 
@@ -245,7 +204,7 @@ def shuffle(features: Tensor, side: int) -> Tensor:
 def rotations(positions: Tensor, size: Size) -> tuple[Tensor, Tensor]:
     """cos and sin, float32 [n, 1, length, head]."""
     head = size.width // size.heads
-    frequencies = size.rope_theta ** (-torch.arange(0, head, 2).float() / head)
+    frequencies = size.rope_theta ** (-torch.arange(0, head, 2, device=positions.device).float() / head)
     angles = positions[:, None, :, None].float() * torch.cat([frequencies, frequencies])
     return angles.cos(), angles.sin()
 

@@ -9,13 +9,14 @@ import torch
 from tokenizers import Tokenizer
 
 from demo import text
+from demo.batches import Encoder
 from demo.learn import answer_logits, embed
 from demo.net import Shapes
-from demo.samples import Encoder, Round, Sample, make_sample
+from demo.samples import Round, Sample, make_sample
 from demo.tokenizer import token_id
 from reelmill.eval.overlap import iou
 
-LAYOUTS = {"single": 64, "2x1": 32, "2x2": 24, "video": 32}
+LAYOUTS = {"single": 32, "2x1": 24, "2x2": 16, "pair": 24, "video": 24}
 
 
 @torch.no_grad()
@@ -29,7 +30,7 @@ def probe(model: Shapes, tokenizer: Tokenizer, seed: int, videos: bool) -> dict[
         rng = random.Random(f"{seed}/{layout}")
         samples = [make_sample(rng, layout, 8) for _ in range(count)]
         _exact(model, tokenizer, encoder, layout, samples, hits)
-        if layout != "video":
+        if layout not in ("video", "pair"):
             _boxes(model, tokenizer, encoder, layout, samples, hits)
     return {name: sum(values) / len(values) for name, values in sorted(hits.items())}
 
@@ -44,8 +45,8 @@ def _exact(
 ) -> None:
     """Greedy decoding equals the truth exactly when every token is right given the ones before it."""
     batch = encoder.batch(layout, samples)
-    with torch.autocast("cpu", torch.bfloat16):
-        visual = model.see(torch.from_numpy(batch.tiles))
+    with torch.autocast(model.device.type, torch.bfloat16):
+        visual = model.see(torch.from_numpy(batch.tiles).to(model.device))
         logits, targets = answer_logits(model, batch, visual, token_id(tokenizer, "<IMG_CONTEXT>"))
     right = (logits.argmax(-1) == targets).tolist()
     at = 0
@@ -93,17 +94,18 @@ def greedy(
         tokenizer.encode(sample.prefix + text.question_part(item.question), add_special_tokens=False).ids
         for sample, item in asked
     ]
-    tiles = torch.cat([torch.tensor(sample.tiles) for sample, _ in asked])
-    lengths = torch.tensor([len(prompt) for prompt in prompts])
-    ids = torch.zeros(len(prompts), int(lengths.max()) + limit, dtype=torch.long)
+    tiles = torch.cat([torch.tensor(sample.tiles) for sample, _ in asked]).to(model.device)
+    lengths = torch.tensor([len(prompt) for prompt in prompts], device=model.device)
+    ids = torch.zeros(len(prompts), int(lengths.max()) + limit, dtype=torch.long, device=model.device)
     for row, prompt in enumerate(prompts):
-        ids[row, : len(prompt)] = torch.tensor(prompt)
-    rows, done = torch.arange(len(prompts)), torch.zeros(len(prompts), dtype=torch.bool)
-    with torch.autocast("cpu", torch.bfloat16, enabled=halved):
+        ids[row, : len(prompt)] = torch.tensor(prompt, device=model.device)
+    rows = torch.arange(len(prompts), device=model.device)
+    done = torch.zeros(len(prompts), dtype=torch.bool, device=model.device)
+    with torch.autocast(model.device.type, torch.bfloat16, enabled=halved):
         visual = model.see(tiles)
         for step in range(limit):
             length = int(lengths.max()) + step
-            positions = torch.arange(length).expand(len(prompts), -1)
+            positions = torch.arange(length, device=model.device).expand(len(prompts), -1)
             states = model.read(embed(model, ids[:, :length], visual, image_token), positions)
             token = model.language_model["lm_head"](states[rows, lengths + step - 1]).argmax(-1)
             token = torch.where(done, end, token)

@@ -1,30 +1,21 @@
-"""Training samples: scenes to tiles, token sequences and detection targets.
-
-Several questions about one media share its prefix in one sequence: each question is a block that sees the prefix and
-itself only, with positions that go on from the prefix. Every block is so exactly the single-round prompt of production.
-"""
+"""Training samples: scenes to tiles and rounds of questions with their right answers."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from tokenizers import Tokenizer
 
 from demo import text
-from demo.net import Spans
 from demo.tiles import tile_image
 from demo.world import (
-    COLOURS,
-    FORMS,
+    AskTask,
     GroundTask,
     Scene,
-    Shape,
     asks,
     caption,
     grounds,
@@ -33,18 +24,22 @@ from demo.world import (
     video_asks,
     video_caption,
 )
+from demo.world.chinese import CAPTION_PROMPT, chinese_asks, chinese_caption, chinese_motion, chinese_phrase
+from demo.world.more_questions import absent_phrases, dialogue, event_asks, more_asks, pair_asks
+from demo.world.more_scenes import crowded_scene, eventful_scene, scene_pair, sign_scene
 
 TILE = 112
-CELLS = 4
-IGNORE = -100
 ASPECTS: dict[str, tuple[float, ...]] = {
     "single": (16 / 9, 16 / 9, 1.0, 4 / 3, 9 / 16),
     "2x1": (16 / 9, 16 / 9, 1.6, 2.0),
     "2x2": (1.0, 4 / 3, 0.75, 1.2),
     "1x2": (9 / 16, 0.6),
+    "pair": (1.0, 4 / 3),
     "video": (16 / 9, 16 / 9, 4 / 3, 1.0),
 }
-TILES: dict[str, int] = {"single": 1, "2x1": 3, "2x2": 5, "1x2": 3}
+TILES: dict[str, int] = {"single": 1, "2x1": 3, "2x2": 5, "1x2": 3, "pair": 1}
+LONG, SHORT, VIDEO_SHORT = 4, 6, 6
+"""Rounds of a sample: captions and boxes, short answers; of a video only short ones beside its caption."""
 
 
 @dataclass(frozen=True)
@@ -57,94 +52,153 @@ class Round:
 
 
 @dataclass(frozen=True)
+class View:
+    """A tile that shows a whole scene at one time."""
+
+    tile: int
+    scene: Scene
+    t: float = 0.0
+
+
+@dataclass(frozen=True)
 class Sample:
-    """tiles uint8 [t, 112, 112, 3]; `views` are the tiles that show the whole scene, with their time share.
+    """tiles uint8 [t, 112, 112, 3].
 
     Rounds stand in two groups of alike length, always as many of each, so that a batch wastes little on padding.
+    `dialogue` is a conversation about the same.
     """
 
     tiles: NDArray[np.uint8]
     prefix: str
     long: tuple[Round, ...]
     short: tuple[Round, ...]
-    scene: Scene
-    views: tuple[tuple[int, float], ...]
+    views: tuple[View, ...]
+    dialogue: tuple[Round, ...] = ()
 
     @property
     def rounds(self) -> tuple[Round, ...]:
         return self.long + self.short
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Samples of one layout. ids, targets, positions int64 [n, length]; behind the prefix the questions in `spans`."""
-
-    kind: str
-    tiles: NDArray[np.uint8]
-    ids: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    positions: NDArray[np.int64]
-    spans: Spans
-    cells: NDArray[np.float32]
-    view_tiles: NDArray[np.int64]
-
-
 def make_sample(rng: random.Random, layout: str, frames: int = 8, most: int = 4) -> Sample:
-    """layout: single (one tile, still or a frame of a motion), 2x1, 2x2, 1x2 (grid and thumbnail) or video.
+    """layout: single (one tile, still or a frame of a motion), 2x1, 2x2, 1x2 (grid and thumbnail), pair or video.
 
-    `most` limits how many shapes a phrase may name: answers of one box make short batches.
+    `most` limits how many shapes a phrase may name: answers of few boxes make short batches.
     """
     aspect = rng.choice(ASPECTS[layout])
     if layout == "video":
-        return _video(rng, make_scene(rng, aspect, moving=True), frames)
+        return _video(rng, aspect, frames)
+    if layout == "pair":
+        return _pair(rng, aspect)
+    while True:
+        sample = _image(rng, layout, aspect, most)
+        if sample is not None:
+            return sample
+
+
+def _image(rng: random.Random, layout: str, aspect: float, most: int) -> Sample | None:
     t = 0.0
-    if layout == "single":
-        scene = make_scene(rng, aspect, moving=(moving := rng.random() < 0.3))
-        t = rng.random() if moving else 0.0
+    if layout == "single" and rng.random() < 0.3:
+        scene, t = _moving(rng, aspect), rng.random()
     else:
-        scene = make_scene(rng, aspect * rng.uniform(0.97, 1.03))
+        scene = _still(rng, aspect * rng.uniform(0.97, 1.03))
     tiles = tile_image(_noisy(rng, _source(rng, scene, t)), 1 if layout == "single" else 4, TILE)
     if len(tiles) != TILES[layout]:
-        return make_sample(rng, layout, frames, most)
+        return None
     long, short = _image_rounds(scene, rng, t, most)
-    if len(long) < 3:
-        return make_sample(rng, layout, frames, most)
-    return Sample(tiles, text.prefix(len(tiles)), long, short, scene, ((len(tiles) - 1, t),))
+    rounds = tuple(_round(task) for task in dialogue(scene, rng)) if t == 0.0 else long[1:]
+    return Sample(tiles, text.prefix(len(tiles)), long, short, (View(len(tiles) - 1, scene, t),), (*rounds, long[0]))
 
 
-def _video(rng: random.Random, scene: Scene, frames: int) -> Sample:
+def _still(rng: random.Random, aspect: float) -> Scene:
+    make = rng.choices((make_scene, crowded_scene, sign_scene), (0.55, 0.2, 0.25))[0]
+    return make(rng, aspect)
+
+
+def _moving(rng: random.Random, aspect: float) -> Scene:
+    return eventful_scene(rng, aspect) if rng.random() < 0.4 else make_scene(rng, aspect, moving=True)
+
+
+def _pair(rng: random.Random, aspect: float) -> Sample:
+    pair = scene_pair(rng, aspect)
+    tiles = np.concatenate([tile_image(_noisy(rng, _source(rng, scene, 0.0)), 1, TILE) for scene in pair])
+    short = tuple(_round(task) for task in pair_asks(pair))
+    return Sample(tiles, text.images_prefix(2, 1), (), short, tuple(View(i, scene) for i, scene in enumerate(pair)))
+
+
+def _video(rng: random.Random, aspect: float, frames: int) -> Sample:
+    scene = _moving(rng, aspect)
     times = [min(1.0, max(0.0, (i + 0.5 + rng.uniform(-0.1, 0.1)) / frames)) for i in range(frames)]
     size = _size(rng, scene, rng.randint(140, 240))
     tiles = np.concatenate([tile_image(_noisy(rng, render(scene, size, t)), 1, TILE) for t in times])
     words = Round("video_caption", text.VIDEO_CAPTION_PROMPT, video_caption(scene))
-    tasks = video_asks(scene, rng)
-    short = tuple(Round(task.slice, task.question, task.truth) for task in tasks[:3] + rng.sample(tasks[3:], 2))
-    return Sample(tiles, text.prefix(1, frames), (words,), short, scene, tuple(enumerate(times)))
+    tasks, events = video_asks(scene, rng), event_asks(scene)
+    chosen = [*tasks[:3], *events]
+    chosen += rng.sample([*tasks[3:], chinese_motion(scene, rng)], VIDEO_SHORT - len(chosen))
+    views = tuple(View(i, scene, t) for i, t in enumerate(times))
+    return Sample(tiles, text.prefix(1, frames), (words,), tuple(map(_round, chosen)), views)
 
 
 def _image_rounds(scene: Scene, rng: random.Random, t: float, most: int) -> tuple[tuple[Round, ...], tuple[Round, ...]]:
-    """Three long rounds (caption and boxes) and four short ones."""
-    tasks, long = asks(scene, rng), []
+    """Captions and boxes, and short answers."""
+    long, must = list[Round](), list[AskTask]()
+    tasks = [*asks(scene, rng), *more_asks(scene), *chinese_asks(scene, rng)]
     if t == 0.0:
-        long.append(Round("caption", text.IMAGE_CAPTION_PROMPT, caption(scene)))
-    else:  # Later in a motion the order is no longer that of the start, so what depends on it is left out.
-        tasks = [task for task in tasks if task.slice != "position"]
-    phrases = [phrase for phrase in grounds(scene) if len(phrase.shapes) <= most]
-    rng.shuffle(phrases)
-    while phrases and len(long) < 3:
-        long.append(_ground_round(scene, phrases[len(long) % len(phrases)], t))
-    short = [Round(task.slice, task.question, task.truth) for task in rng.sample(tasks, 4)]
+        long.append(_caption(scene, rng))
+        must = [task for task in tasks if task.slice in ("reading", "sizes")]
+    else:  # Later in a motion the order is no longer that of the start, and not everything is there.
+        tasks = [task for task in tasks if task.slice == "attributes" and all(s.is_there(t) for s in scene.shapes)]
+    phrases = _phrases(scene, rng, most)
+    long += [_ground_round(scene, next(phrases), t) for _ in range(LONG - len(long))]
+    others = [task for task in tasks if task not in must]
+    rng.shuffle(others)
+    short = [_round(task) for task in (*must, *others)][:SHORT]
+    while len(short) < SHORT:
+        short.append(_there(scene, rng, t))
     return tuple(long), tuple(short)
 
 
+def _there(scene: Scene, rng: random.Random, t: float) -> Round:
+    """Whether a shape can be seen at this time."""
+    task = rng.choice((*grounds(scene), *absent_phrases(scene, rng)))
+    name = task.phrase.removeprefix("the ").removesuffix("s")
+    here = any(scene.shapes[i].is_there(t) for i in task.shapes)
+    article = "an" if name[0] in "aeiou" else "a"
+    return Round("exists", f"Is there {article} {name}?", "yes" if here else "no")
+
+
+def _caption(scene: Scene, rng: random.Random) -> Round:
+    if rng.random() < 0.15:
+        return Round("caption", CAPTION_PROMPT, chinese_caption(scene))
+    return Round("caption", text.IMAGE_CAPTION_PROMPT, caption(scene))
+
+
+def _phrases(scene: Scene, rng: random.Random, most: int) -> Iterator[GroundTask]:
+    """Without end: what is there, now and then what is not, and now and then in Chinese."""
+    named = [phrase for phrase in grounds(scene) if len(phrase.shapes) <= most]
+    several = [phrase for phrase in named if len(phrase.shapes) > 1]
+    while True:
+        chance = rng.random()
+        if chance < 0.2 or not named:
+            yield rng.choice(absent_phrases(scene, rng))
+        elif chance < 0.28:
+            yield chinese_phrase(scene, rng)
+        else:
+            yield rng.choice(several if several and chance < 0.55 else named)
+
+
 def _ground_round(scene: Scene, task: GroundTask, t: float) -> Round:
-    boxes = sorted(text.thousandths(scene.shapes[i].box(_canvas(scene), t), _canvas(scene)) for i in task.shapes)
-    return Round(
-        "boxes", text.GROUND_PROMPT.format(task.phrase), text.ground_answer(task.phrase, map(text.coarse, boxes))
-    )
+    there = [scene.shapes[i] for i in task.shapes if scene.shapes[i].is_there(t)]
+    boxes = sorted(text.thousandths(shape.box(canvas(scene), t), canvas(scene)) for shape in there)
+    answer = text.ground_answer(task.phrase, map(text.coarse, boxes))
+    return Round("boxes" if boxes else "absent", text.GROUND_PROMPT.format(task.phrase), answer)
 
 
-def _canvas(scene: Scene) -> tuple[int, int]:
+def _round(task: AskTask) -> Round:
+    return Round(task.slice, task.question, task.truth)
+
+
+def canvas(scene: Scene) -> tuple[int, int]:
     """A large size of the scene's aspect, to compute thousandths on."""
     return round(10000 * scene.aspect), 10000
 
@@ -164,76 +218,3 @@ def _noisy(rng: random.Random, image: Image.Image) -> Image.Image:
     pixels = np.asarray(image, dtype=np.int16)
     noise = np.random.default_rng(rng.getrandbits(32)).integers(-3, 4, pixels.shape, dtype=np.int16)
     return Image.fromarray((pixels + noise).clip(0, 255).astype(np.uint8))
-
-
-class Encoder:
-    """Text to ids, remembering what comes again and again."""
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._encode: Callable[[str], tuple[int, ...]] = lru_cache(50_000)(
-            lambda words: tuple(tokenizer.encode(words, add_special_tokens=False).ids)
-        )
-
-    def batch(self, kind: str, samples: Sequence[Sample], conversation: bool = False) -> Batch:
-        """All samples must have the same layout; a conversation has its rounds one after another, not side by side."""
-        start = len(self._encode(samples[0].prefix))
-        if conversation:
-            groups = [[[self._rounds(sample.rounds)] for sample in samples]]
-        else:
-            groups = [[[self._rounds((item,)) for item in group(sample)] for sample in samples] for group in GROUPS]
-        spans = tuple((len(rows[0]), max(len(ids) for row in rows for ids, _ in row)) for rows in groups)
-        parts = [self._prefixes(samples, start)]
-        parts += [_padded(rows, start, span) for rows, span in zip(groups, spans, strict=True)]
-        ids, targets, positions = (np.concatenate([part[c] for part in parts], axis=1) for c in range(3))
-        views = [(row, view) for row, sample in enumerate(samples) for view in sample.views]
-        per_sample = len(samples[0].tiles)
-        cells = np.stack([cell_targets(samples[row].scene.shapes, samples[row].scene, t) for row, (_, t) in views])
-        view_tiles = np.array([row * per_sample + tile for row, (tile, _) in views], dtype=np.int64)
-        tiles = np.concatenate([sample.tiles for sample in samples])
-        return Batch(kind, tiles, ids, targets, positions, spans, cells, view_tiles)
-
-    def _prefixes(self, samples: Sequence[Sample], start: int) -> tuple[NDArray[np.int64], ...]:
-        ids = np.array([self._encode(sample.prefix) for sample in samples], dtype=np.int64)
-        return ids, np.full_like(ids, IGNORE), np.broadcast_to(np.arange(start), ids.shape)
-
-    def _rounds(self, rounds: Sequence[Round]) -> tuple[list[int], list[int]]:
-        """ids of rounds that follow each other, and targets: the next token where it belongs to an answer."""
-        ids: list[int] = []
-        targets: list[int] = []
-        for index, item in enumerate(rounds):
-            question = self._encode(text.next_round(item.question) if index else text.question_part(item.question))
-            answer = self._encode(text.answer_part(item.answer))
-            ids += [*question, *answer]
-            targets += [IGNORE] * (len(question) - 1) + [*answer, IGNORE]
-        return ids, targets
-
-
-GROUPS: tuple[Callable[[Sample], tuple[Round, ...]], ...] = (lambda sample: sample.long, lambda sample: sample.short)
-
-
-def _padded(
-    rows: Sequence[Sequence[tuple[list[int], list[int]]]], start: int, span: tuple[int, int]
-) -> tuple[NDArray[np.int64], ...]:
-    count, length = span
-    ids = np.zeros((len(rows), count, length), dtype=np.int64)
-    targets = np.full_like(ids, IGNORE)
-    for i, row in enumerate(rows):
-        for j, (words, wanted) in enumerate(row):
-            ids[i, j, : len(words)] = words
-            targets[i, j, : len(wanted)] = wanted
-    positions = np.broadcast_to(np.arange(start, start + length), ids.shape)
-    flat = (len(rows), count * length)
-    return ids.reshape(flat), targets.reshape(flat), positions.reshape(flat)
-
-
-def cell_targets(shapes: Sequence[Shape], scene: Scene, t: float) -> NDArray[np.float32]:
-    """float32 [16, 7]: present, colour index, form index, x1, y1, x2, y2 (shares) of the shape centred in each cell."""
-    cells = np.zeros((CELLS * CELLS, 7), dtype=np.float32)
-    width, height = _canvas(scene)
-    for shape in shapes:
-        x, y = shape.centre(t)
-        cell = min(CELLS - 1, int(y * CELLS)) * CELLS + min(CELLS - 1, int(x * CELLS))
-        x1, y1, x2, y2 = shape.box((width, height), t)
-        looks = (1.0, list(COLOURS).index(shape.colour), FORMS.index(shape.form))
-        cells[cell] = (*looks, x1 / width, y1 / height, x2 / width, y2 / height)
-    return cells

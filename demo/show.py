@@ -20,11 +20,23 @@ def results_table(judged: Iterable[Judged]) -> Table:
     table.add_column("answers", justify="right", no_wrap=True)
     table.add_column("boxes", justify="right", no_wrap=True)
     for each in judged:
-        said = next(verdict for verdict in each.verdicts if verdict.place.kind == "caption")
-        words = f"[{'green' if said.right else 'yellow'}]{said.said}[/]" if said.answered else "[red]failed[/]"
+        said = next((verdict for verdict in each.verdicts if verdict.place.kind == "caption"), None)
         name = PurePosixPath(each.media.uris[0]).name
-        table.add_row(name, words, said.truth, _right(each.verdicts, "answer"), _right(each.verdicts, "boxes"))
+        table.add_row(
+            name,
+            _words(said),
+            said.truth if said else "",
+            _right(each.verdicts, "answer"),
+            _right(each.verdicts, "boxes"),
+        )
     return table
+
+
+def _words(said: Verdict | None) -> str:
+    """Two images of one job have no caption."""
+    if said is None:
+        return ""
+    return f"[{'green' if said.right else 'yellow'}]{said.said}[/]" if said.answered else "[red]failed[/]"
 
 
 def _right(verdicts: Sequence[Verdict], kind: Kind) -> str:

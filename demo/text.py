@@ -19,12 +19,19 @@ def image_tokens(tiles: int) -> str:
     return f"<img>{'<IMG_CONTEXT>' * (IMAGE_TOKENS_PER_TILE * tiles)}</img>"
 
 
+HEAD = f"<|im_start|>system\n{SYSTEM_MESSAGE}<|im_end|>\n<|im_start|>user\n"
+
+
 def prefix(tiles: int, frames: int = 0) -> str:
     """Everything before the question: of one image of `tiles` tiles, or of `frames` frames with one tile each."""
-    head = f"<|im_start|>system\n{SYSTEM_MESSAGE}<|im_end|>\n<|im_start|>user\n"
     if not frames:
-        return f"{head}{image_tokens(tiles)}\n"
-    return head + "".join(f"Frame{i + 1}: {image_tokens(1)}\n" for i in range(frames))
+        return f"{HEAD}{image_tokens(tiles)}\n"
+    return HEAD + "".join(f"Frame{i + 1}: {image_tokens(1)}\n" for i in range(frames))
+
+
+def images_prefix(images: int, tiles: int) -> str:
+    """Everything before the question about several images of `tiles` tiles each."""
+    return HEAD + "".join(f"Image-{i + 1}: {image_tokens(tiles)}\n" for i in range(images))
 
 
 def question_part(question: str) -> str:
@@ -41,8 +48,9 @@ def next_round(question: str) -> str:
 
 
 def ground_answer(phrase: str, boxes: Iterable[tuple[int, int, int, int]]) -> str:
-    """Boxes are x1, y1, x2, y2 in thousandths of the full image."""
-    return f"<ref>{phrase}</ref><box>{[list(box) for box in boxes]}</box>"
+    """Boxes are x1, y1, x2, y2 in thousandths of the full image; none where nothing is named. Without blanks: short."""
+    listed = ",".join(f"[{x1},{y1},{x2},{y2}]" for x1, y1, x2, y2 in boxes)
+    return f"<ref>{phrase}</ref><box>[{listed}]</box>"
 
 
 def boxes_in(answer: str) -> list[tuple[int, int, int, int]]:

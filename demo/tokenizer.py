@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 from tokenizers.pre_tokenizers import ByteLevel
 
-from demo import text
-from demo.world import asks, caption, grounds, make_scene, video_asks, video_caption
+from demo.corpus import corpus
 
-VOCABULARY_SIZE = 640
+VOCABULARY_SIZE = 1000
 SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
@@ -29,7 +28,9 @@ PLAIN_TOKENS = (
 VISION_TOKENS = (
     "<img>", "</img>", "<IMG_CONTEXT>", "<quad>", "</quad>", "<ref>", "</ref>", "<box>", "</box>",
 )  # fmt: skip
-ADDED_TOKENS = (*SPECIAL_TOKENS, *PLAIN_TOKENS, *VISION_TOKENS)
+NUMBER_TOKENS = tuple(str(number) for number in range(10, 1001, 10))
+"""Corners of boxes, one token each: a box is a third as long as with a token per digit, and near numbers are alike."""
+ADDED_TOKENS = (*SPECIAL_TOKENS, *PLAIN_TOKENS, *VISION_TOKENS, *NUMBER_TOKENS)
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
     "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
@@ -43,8 +44,8 @@ def train_tokenizer(seed: int = 0, vocabulary_size: int = VOCABULARY_SIZE) -> To
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary_size - len(ADDED_TOKENS), initial_alphabet=ByteLevel.alphabet(), show_progress=False
     )
-    tokenizer.train_from_iterator(_corpus(random.Random(seed)), trainer)
-    return _with_added(tokenizer)
+    tokenizer.train_from_iterator(corpus(random.Random(seed)), trainer)
+    return _with_added(tokenizer, ADDED_TOKENS)
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
@@ -52,7 +53,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     vocabulary = json.loads((folder / "vocab.json").read_text())
     lines = (folder / "merges.txt").read_text().splitlines()[1:]
     merges = [(left, right) for left, right in (line.split(" ") for line in lines if line)]
-    return _with_added(_bare(models.BPE(vocab=vocabulary, merges=merges)))
+    added: dict[str, int] = json.loads((folder / "added_tokens.json").read_text())
+    return _with_added(_bare(models.BPE(vocab=vocabulary, merges=merges)), sorted(added, key=added.__getitem__))
 
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
@@ -88,22 +90,15 @@ def _bare(model: models.BPE) -> Tokenizer:
     return tokenizer
 
 
-def _with_added(tokenizer: Tokenizer) -> Tokenizer:
-    for token in ADDED_TOKENS:
-        added = AddedToken(token, special=token not in PLAIN_TOKENS, normalized=False)
-        (tokenizer.add_tokens if token in PLAIN_TOKENS else tokenizer.add_special_tokens)([added])
+def _with_added(tokenizer: Tokenizer, tokens: Sequence[str]) -> Tokenizer:
+    for token in tokens:
+        added = AddedToken(token, special=_is_special(token), normalized=False)
+        (tokenizer.add_special_tokens if _is_special(token) else tokenizer.add_tokens)([added])
     return tokenizer
 
 
-def _corpus(rng: random.Random, scenes: int = 1500) -> Iterator[str]:
-    for _ in range(scenes):
-        still, moving = make_scene(rng), make_scene(rng, moving=True)
-        yield from (text.SYSTEM_MESSAGE, "system\nuser\nassistant\n", caption(still), video_caption(moving))
-        yield from (text.IMAGE_CAPTION_PROMPT, text.VIDEO_CAPTION_PROMPT, "\n".join(f"Frame{i}: " for i in range(9)))
-        for task in (*asks(still, rng), *video_asks(moving, rng)):
-            yield from (task.question, task.truth)
-        for phrase in grounds(still):
-            yield from (phrase.phrase, text.GROUND_PROMPT.split("<ref>")[0], "[[100, 200, 300, 400]]", "]], [[")
+def _is_special(token: str) -> bool:
+    return token not in PLAIN_TOKENS and token not in NUMBER_TOKENS
 
 
 def _special_tokens_map() -> dict[str, object]:
@@ -117,9 +112,7 @@ def _special_tokens_map() -> dict[str, object]:
 
 def _tokenizer_config(ids: dict[str, int]) -> dict[str, object]:
     flags = {"lstrip": False, "normalized": False, "rstrip": False, "single_word": False}
-    decoder = {
-        str(number): {"content": token, **flags, "special": token not in PLAIN_TOKENS} for token, number in ids.items()
-    }
+    decoder = {str(number): {"content": token, **flags, "special": _is_special(token)} for token, number in ids.items()}
     return {
         "add_bos_token": False,
         "add_prefix_space": False,

@@ -1,7 +1,7 @@
 """The shapes world: coloured shapes on flat backgrounds, still or in linear motion, with their exact truth.
 
-`make_scene` draws a scene by chance, `render` paints it, `questions` says what is true of it, and
-`write_world` puts media files and `truth.jsonl` into a folder.
+`make_scene` draws a plain scene by chance and `more_scenes` the others, `render` paints them, `questions`,
+`more_questions` and `chinese` say what is true of them, and `write_world` puts media and `truth.jsonl` into a folder.
 """
 
 from demo.world.draw import render

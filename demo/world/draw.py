@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import math
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from demo.world.scene import Point, Scene, Shape
+from demo.world.scene import Point, Rgb, Scene, Shape, Sign
+
+LIGHT: Rgb = (250, 250, 250)
+DARK: Rgb = (22, 22, 22)
+LETTERS = 0.9
+"""Size of the font as a share of the plate's height."""
 
 
 def _star() -> tuple[Point, ...]:
@@ -35,9 +40,22 @@ POLYGONS: dict[str, tuple[Point, ...]] = {
 def render(scene: Scene, size: tuple[int, int], t: float = 0.0, onto: Image.Image | None = None) -> Image.Image:
     """RGB image of `size` (width, height) pixels at time share t in [0, 1]; `onto` is a painted background."""
     image = Image.new("RGB", size, scene.background) if onto is None else onto.copy()
+    if scene.sign is not None:
+        paint_sign(image, scene.sign, scene.background)
     for shape in scene.shapes:
-        paint(image, shape, t)
+        if shape.is_there(t):
+            paint(image, shape, t)
     return image
+
+
+def paint_sign(image: Image.Image, sign: Sign, background: Rgb) -> None:
+    """Paint a plate that stands out against the background, with its word in the font that comes with Pillow."""
+    plate, ink = (LIGHT, DARK) if sum(background) < 3 * 128 else (DARK, LIGHT)
+    x1, y1, x2, y2 = (round(value) for value in sign.box(image.size))
+    draw = ImageDraw.Draw(image)
+    draw.rectangle((x1, y1, x2 - 1, y2 - 1), fill=plate)
+    font = ImageFont.load_default((y2 - y1) * LETTERS)
+    draw.text(((x1 + x2) / 2, (y1 + y2) / 2), sign.word, fill=ink, font=font, anchor="mm")
 
 
 def paint(image: Image.Image, shape: Shape, t: float) -> None:

@@ -156,6 +156,10 @@ def _form(scene: Scene, rng: random.Random) -> AskTask | None:
 
 
 def _verb(shape: Shape) -> str:
+    if shape.present[0] > 0:
+        return "appears"
+    if shape.present[1] < 1:
+        return "disappears"
     return f"moves {shape.direction}" if shape.direction else "stays still"
 
 

@@ -44,6 +44,8 @@ class Shape:
     start: Point
     end: Point
     direction: str | None = None
+    present: tuple[float, float] = (0.0, 1.0)
+    """Time shares between which it can be seen; it appears after 0, or disappears before 1."""
 
     @property
     def name(self) -> str:
@@ -56,6 +58,10 @@ class Shape:
             self.start[1] + (self.end[1] - self.start[1]) * t,
         )
 
+    def is_there(self, t: float) -> bool:
+        """Whether it can be seen at time share t."""
+        return self.present[0] <= t <= self.present[1]
+
     def box(self, size: tuple[int, int], t: float = 0.0) -> Box:
         """x1, y1, x2, y2 in pixels of an image of `size` (width, height); right and bottom edges are exclusive."""
         width, height = size
@@ -65,12 +71,30 @@ class Shape:
 
 
 @dataclass(frozen=True)
+class Sign:
+    """A plate with a word on it. Its centre in shares of width and height, its sides in shares of the short side."""
+
+    word: str
+    centre: Point
+    width: float
+    height: float
+
+    def box(self, size: tuple[int, int]) -> Box:
+        """x1, y1, x2, y2 in pixels of an image of `size` (width, height)."""
+        short = min(size)
+        x, y = self.centre[0] * size[0], self.centre[1] * size[1]
+        half_x, half_y = self.width * short / 2, self.height * short / 2
+        return (x - half_x, y - half_y, x + half_x, y + half_y)
+
+
+@dataclass(frozen=True)
 class Scene:
     """Shapes in the order of their start, left to right, on a flat background; aspect is width / height."""
 
     aspect: float
     background: Rgb
     shapes: tuple[Shape, ...]
+    sign: Sign | None = None
 
 
 def make_scene(rng: random.Random, aspect: float = 1.0, moving: bool = False, count: int | None = None) -> Scene:
@@ -91,7 +115,7 @@ def _try_scene(rng: random.Random, aspect: float, moving: bool, count: int, back
         looks = _looks(rng, shapes, distinct=moving)
         for _ in range(30):
             shape = _place(rng, looks, aspect, index in movers, count)
-            if shape is not None and all(_apart(shape, other, aspect) for other in shapes):
+            if shape is not None and all(apart(shape, other, aspect) for other in shapes):
                 shapes.append(shape)
                 break
         else:
@@ -120,7 +144,7 @@ def _looks(rng: random.Random, others: list[Shape], distinct: bool) -> tuple[str
 def _place(rng: random.Random, looks: tuple[str, str], aspect: float, moves: bool, count: int) -> Shape | None:
     colour, form = looks
     radius = rng.uniform(MIN_RADIUS, MAX_RADIUS - 0.015 * count)
-    start = _centre(rng, radius, aspect)
+    start = centre_of(rng, radius, aspect)
     end, direction = start, None
     if moves:
         direction = rng.choice(list(DIRECTIONS))
@@ -128,8 +152,13 @@ def _place(rng: random.Random, looks: tuple[str, str], aspect: float, moves: boo
         end = (start[0] + dx * step, start[1] + dy * step)
         if not _inside(end, radius, aspect):
             return None
-    rgb = tuple(max(0, min(255, value + rng.randint(-10, 10))) for value in COLOURS[colour])
-    return Shape(colour, form, (rgb[0], rgb[1], rgb[2]), radius, start, end, direction)
+    return Shape(colour, form, shade(rng, colour), radius, start, end, direction)
+
+
+def shade(rng: random.Random, colour: str) -> Rgb:
+    """About that colour."""
+    red, green, blue = (max(0, min(255, value + rng.randint(-10, 10))) for value in COLOURS[colour])
+    return red, green, blue
 
 
 def _margins(radius: float, aspect: float) -> Point:
@@ -137,7 +166,8 @@ def _margins(radius: float, aspect: float) -> Point:
     return (radius + 0.01) * min(1.0, 1.0 / aspect), (radius + 0.01) * min(1.0, aspect)
 
 
-def _centre(rng: random.Random, radius: float, aspect: float) -> Point:
+def centre_of(rng: random.Random, radius: float, aspect: float) -> Point:
+    """A place for a shape, drawn by chance."""
     mx, my = _margins(radius, aspect)
     return rng.uniform(mx, 1.0 - mx), rng.uniform(my, 1.0 - my)
 
@@ -147,7 +177,8 @@ def _inside(centre: Point, radius: float, aspect: float) -> bool:
     return mx <= centre[0] <= 1.0 - mx and my <= centre[1] <= 1.0 - my
 
 
-def _apart(one: Shape, two: Shape, aspect: float) -> bool:
+def apart(one: Shape, two: Shape, aspect: float) -> bool:
+    """Whether they never touch, and their centres differ clearly in x at the start."""
     if abs(one.start[0] - two.start[0]) < MIN_GAP_X:
         return False
     still = one.direction is None and two.direction is None

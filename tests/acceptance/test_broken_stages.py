@@ -91,7 +91,7 @@ class Bench:
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
     folder = tmp_path_factory.mktemp("world")
-    write_world(folder, 31, [*plan(IMAGES, video_share=0.0), *SHORT_VIDEOS])
+    write_world(folder, 31, [*plan(IMAGES, video_share=0.0, plain=True), *SHORT_VIDEOS])
     media = [replace(each, tasks=tuple(_with_one_phrase(each.tasks))) for each in read_labelled(folder)]
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
