@@ -15,6 +15,7 @@ from demo.probe import greedy
 from demo.samples import Round, Sample, make_sample
 
 SIDE_PX, LINE_PX, COLUMNS, COUNT = 224, 16, 4, 8
+ANSWER_TOKENS = 48
 FOUND, TRUE = (255, 0, 160), (0, 190, 0)
 
 

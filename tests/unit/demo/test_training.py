@@ -14,13 +14,12 @@ import torch
 from PIL import Image
 from tokenizers import Tokenizer
 
-from demo import text, train
+from demo import progress, text, train
 from demo.average import Average
 from demo.batches import IGNORE, Encoder, cell_targets
 from demo.learn import answer_logits, word_loss
 from demo.net import Shapes, Size
 from demo.probe import greedy
-from demo.progress import draw_progress
 from demo.publish import publish
 from demo.samples import View, make_sample
 from demo.stream import step_batches
@@ -200,9 +199,12 @@ def test_time_in_which_a_training_is_stopped_does_not_count() -> None:
     assert plan.clock() - begin < 0.5 * (time.monotonic() - at_wall)
 
 
-def test_progress_is_a_picture_of_what_the_model_sees(tokenizer: Tokenizer, tmp_path: Path) -> None:
-    draw_progress(tiny(tokenizer), tokenizer, 5, tmp_path / "progress.png")
-    pixels = np.asarray(Image.open(tmp_path / "progress.png"))
+def test_progress_is_a_picture_of_what_the_model_sees(
+    tokenizer: Tokenizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(progress, "ANSWER_TOKENS", 3)
+    progress.draw_progress(tiny(tokenizer), tokenizer, 5, tmp_path / "seen.png")
+    pixels = np.asarray(Image.open(tmp_path / "seen.png"))
     assert pixels.shape == (2 * (224 + 64), 4 * 224, 3)
     assert (pixels == (0, 190, 0)).all(axis=-1).sum() > 200
 
