@@ -45,6 +45,8 @@ def make_app(settings: Settings, load: LoadBackend = load_backend) -> Celery:
         # A full Redis refuses what Celery notes about each message: wait for room instead of leaving.
         broker_channel_error_retry=True,
         broker_transport_options={
+            # No list of taken bells in Redis: a bell acknowledged on a connection that is gone failed likewise.
+            "ack_emulation": False,
             "socket_connect_timeout": 5,
             "socket_timeout": 30,
             "socket_keepalive": True,

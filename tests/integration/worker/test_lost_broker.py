@@ -14,12 +14,15 @@ def test_a_broken_connection_with_a_bell_in_hand_is_closed_without_an_error(mill
     assert Bells(mill.redis_url).ring("default", 1) == 1
     connection = make_app(load_settings()).connection_for_read()
     channel = connection.default_channel
-    assert channel.basic_get(queue_name("default"), no_ack=False) is not None
+    message = channel.basic_get(queue_name("default"), no_ack=False)
+    assert message is not None
     # As Celery does when a read fails: the connection is let go of, and then closed.
     channel._disconnect_pools()
     connection.transport.client = None
 
     connection.close()
+    channel.connection = None
+    message.ack()
 
     with Redis.from_url(mill.redis_url) as client:
         assert client.llen(queue_name("default")) == 0
